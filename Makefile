@@ -1,0 +1,48 @@
+# What a person types, and what CI runs. Needs Python 3.11 or newer and nothing else, but for `test-kafka`.
+# A Python of your choice: make PYTHON=/path/to/python3 …
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
+	--extra embedded --extra charts --group build pyproject.toml
+
+.PHONY: help demo test test-kafka lint format bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## real customers cross real segments: two years of a shop, replayed
+	@scripts/setup run
+	@$(BIN)/segue demo
+
+test: ## unit, scenario and integration tests, on the embedded broker and Valkey; one of them: make test ARGS='-k name'
+	@scripts/setup dev
+	@$(PYTEST) --broker embedded $(ARGS)
+
+test-kafka: ## the integration tests on Apache Kafka itself; needs java (17 or newer) and mvn
+	@scripts/setup dev
+	@$(PYTEST) --broker kafka $(ARGS) tests/integration
+
+lint: ## ruff and mypy
+	@scripts/setup dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: ## let ruff mend what it can
+	@scripts/setup dev
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: ## events a second, beside a plain Faust agent that does the same
+	@scripts/setup dev
+	@$(BIN)/python benchmarks/throughput.py $(ARGS)
+
+lock: ## pin the newest versions that pyproject.toml allows; needs uv (pip install uv)
+	$(UV_COMPILE) --upgrade --output-file requirements.lock
+	$(UV_COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove .venv and all that is made anew
+	rm -rf .venv build dist segue-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
