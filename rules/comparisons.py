@@ -1,0 +1,336 @@
+"""Comparisons: what a value, or the values at a path, must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Final, Self
+
+import re2
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from rules.dates import parse_date
+from rules.durations import PATTERN, format_duration, parse_duration
+from rules.paths import SAFE_INTEGER
+
+Test = Callable[[Any], bool]
+
+
+class Model(BaseModel):
+    """The base of every part of a definition: unknown keys are errors, nothing is coerced, nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
+
+    def given(self) -> dict[str, Any]:
+        """Return what the definition says, by the names it uses there."""
+        return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()
+                if name in self.model_fields_set}
+
+
+def _double(value: int | float) -> int | float:
+    if isinstance(value, int) and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
+        return float(value)
+    return value
+
+
+def _date(value: Any) -> int:
+    ms = parse_date(value)
+    if ms is None:
+        message = f"{value!r} is no date; write YYYY-MM-DD, or RFC 3339 with an offset like 2026-03-01T12:00:00Z"
+        raise ValueError(message)
+    return ms
+
+
+def _scalar(value: Any) -> Any:
+    if value is None:
+        message = "null equals nothing; write exists: false"
+        raise ValueError(message)
+    if isinstance(value, list | dict):
+        message = "a value here is a number, a string or a boolean; for one of several write in: [...]"
+        raise ValueError(message)
+    return value
+
+
+Number = StrictInt | StrictFloat
+Scalar = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr, BeforeValidator(_scalar)]
+Ordered = Annotated[StrictInt | StrictFloat | StrictStr, BeforeValidator(_scalar)]
+Duration = Annotated[
+    int, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["30d"]})
+]
+Date = Annotated[int, BeforeValidator(_date), WithJsonSchema({"type": "string", "examples": ["2026-03-01"]})]
+Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+def kind_of(value: Any) -> str:
+    """Return which kind a JSON value is for comparing: boolean, number, string, or other."""
+    kind = type(value)
+    if kind is bool:
+        return "boolean"
+    if kind is int or kind is float:
+        return "number"
+    return "string" if kind is str else "other"
+
+
+class ScalarComparison(Model):
+    """Comparisons of a value with fixed ones. Several in one mapping must all hold."""
+
+    eq: Scalar = Field(default=None, description="equal, and of the same kind", validate_default=False)
+    ne: Scalar = Field(default=None, description="the exact opposite of eq", validate_default=False)
+    gt: Ordered = Field(default=None, description="above", validate_default=False)
+    gte: Ordered = Field(default=None, description="at or above", validate_default=False)
+    lt: Ordered = Field(default=None, description="below", validate_default=False)
+    lte: Ordered = Field(default=None, description="at or below", validate_default=False)
+    between: list[Ordered] = Field(default=[], min_length=2, max_length=2, description="from a to b, both included")
+    in_: list[Scalar] = Field(default=[], alias="in", description="equal to one of these")
+    not_in: list[Scalar] = Field(default=[], description="the exact opposite of in")
+    contains: Scalar = Field(default=None, description="a list with such an element, or a string with this substring")
+    not_contains: Scalar = Field(default=None, description="the exact opposite of contains")
+    starts_with: str = Field(default="", description="a string that begins so")
+    ends_with: str = Field(default="", description="a string that ends so")
+    matches: str = Field(default="", description="RE2 syntax, unanchored, case matters")
+    exists: bool = Field(default=True, description="whether there is a value at all")
+    before: Date = Field(default=0, description="a date strictly before this one")
+    after: Date = Field(default=0, description="a date strictly after this one")
+
+    @field_validator("matches")
+    @classmethod
+    def _valid_pattern(cls, pattern: str) -> str:
+        try:
+            re2.compile(pattern, _RE2_QUIET)
+        except re2.error as error:
+            message = f"{pattern!r} is no RE2 pattern: {_text(error)}"
+            raise ValueError(message) from None
+        return pattern
+
+    @field_validator("between")
+    @classmethod
+    def _one_kind(cls, bounds: list[Any]) -> list[Any]:
+        if len(bounds) == 2 and kind_of(bounds[0]) != kind_of(bounds[1]):  # noqa: PLR2004 - a pair
+            message = "both bounds must be numbers, or both strings"
+            raise ValueError(message)
+        return bounds
+
+
+class PathComparison(ScalarComparison):
+    """Comparisons of what is at a path of an event. A plain value means eq."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_is_eq(cls, value: Any) -> Any:
+        if isinstance(value, dict | BaseModel):
+            return value
+        if isinstance(value, list):
+            message = "a plain list is no comparison; write in: [...]"
+            raise ValueError(message)  # noqa: TRY004 - pydantic turns a ValueError into an error of the file
+        if value is None:
+            message = "null is no comparison; write exists: false"
+            raise ValueError(message)
+        return {"eq": value}
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.model_fields_set:
+            message = "says nothing; write a comparison, like exists: true"
+            raise ValueError(message)
+        return self
+
+
+class TraitComparison(PathComparison):
+    """Comparisons of what is at a path of the customer's traits; relative dates turn by themselves."""
+
+    within_last: Duration = Field(default=0, description="a date in the last so long: t - d < v <= t")
+    older_than: Duration = Field(default=0, description="a date at least so long ago: v <= t - d")
+
+
+class NumberComparison(Model):
+    """Comparisons of a number."""
+
+    eq: Number = Field(default=0, description="equal")
+    ne: Number = Field(default=0, description="not equal")
+    gt: Number = Field(default=0, description="above")
+    gte: Number = Field(default=0, description="at or above")
+    lt: Number = Field(default=0, description="below")
+    lte: Number = Field(default=0, description="at or below")
+    between: list[Number] = Field(default=[], min_length=2, max_length=2, description="both ends included")
+    in_: list[Number] = Field(default=[], alias="in", description="one of these")
+    not_in: list[Number] = Field(default=[], description="none of these")
+
+
+class DurationComparison(Model):
+    """Comparisons of the time that has passed."""
+
+    eq: Duration = Field(default=0, description="exactly so long")
+    ne: Duration = Field(default=0, description="not exactly so long")
+    gt: Duration = Field(default=0, description="longer")
+    gte: Duration = Field(default=0, description="at least so long")
+    lt: Duration = Field(default=0, description="shorter")
+    lte: Duration = Field(default=0, description="at most so long")
+    between: list[Duration] = Field(default=[], min_length=2, max_length=2, description="both ends included")
+    in_: list[Duration] = Field(default=[], alias="in", description="exactly one of these")
+    not_in: list[Duration] = Field(default=[], description="exactly none of these")
+
+
+OPERATORS: Final = tuple(field.alias or name for name, field in TraitComparison.model_fields.items())
+OPPOSITES: Final = {"ne": "eq", "not_in": "in", "not_contains": "contains"}
+_WORDS: Final = {"gte": "at least", "lte": "at most", "gt": "more than", "lt": "less than", "eq": "exactly"}
+
+_RE2_QUIET = re2.Options()
+_RE2_QUIET.log_errors = False
+
+
+def _text(error: Exception) -> str:
+    reason = error.args[0] if error.args else ""
+    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+
+
+def operators(model: Model) -> dict[str, Any]:
+    """Return the comparisons that a definition gives, operator -> operand, in one fixed order."""
+    given = model.given()
+    return {name: given[name] for name in OPERATORS if name in given}
+
+
+def equals(operand: Any) -> Test:
+    """Return the test of equality: same kind, same value; 1 equals 1.0, a boolean only a boolean."""
+    kind = kind_of(operand)
+    if kind == "boolean":
+        return lambda value: value is operand
+    if kind == "string":
+        return lambda value: type(value) is str and value == operand
+    number = _double(operand)
+    return lambda value: value == number and type(value) is not bool and type(value) is not str
+
+
+def _ordered(operand: Any, test: Callable[[Any, Any], bool]) -> Test:
+    if isinstance(operand, str):
+        return lambda value: type(value) is str and test(value, operand)
+    number = _double(operand)
+    return lambda value: kind_of(value) == "number" and test(value, number)
+
+
+def _among(operands: Iterable[Any]) -> Test:
+    tests = [equals(operand) for operand in operands]
+    return lambda value: any(test(value) for test in tests)
+
+
+def _contains(operand: Any) -> Test:
+    same = equals(operand)
+
+    def test(value: Any) -> bool:
+        if type(value) is list:
+            return any(same(_double(item) if type(item) is int else item) for item in value)
+        return type(value) is str and isinstance(operand, str) and operand in value
+
+    return test
+
+
+def _matches(pattern: str) -> Test:
+    search = re2.compile(pattern, _RE2_QUIET).search
+    return lambda value: type(value) is str and search(value) is not None
+
+
+def _dated(test: Callable[[int], bool]) -> Test:
+    def dated(value: Any) -> bool:
+        ms = parse_date(value)
+        return ms is not None and test(ms)
+
+    return dated
+
+
+def positive_test(operator: str, operand: Any) -> Test:  # noqa: C901, PLR0911, PLR0912 - one line an operator
+    """Return the test of one value for one positive operator (not for `ne`, `not_in`, `not_contains`)."""
+    match operator:
+        case "eq":
+            return equals(operand)
+        case "gt":
+            return _ordered(operand, lambda a, b: bool(a > b))
+        case "gte":
+            return _ordered(operand, lambda a, b: bool(a >= b))
+        case "lt":
+            return _ordered(operand, lambda a, b: bool(a < b))
+        case "lte":
+            return _ordered(operand, lambda a, b: bool(a <= b))
+        case "between":
+            low, high = positive_test("gte", operand[0]), positive_test("lte", operand[1])
+            return lambda value: low(value) and high(value)
+        case "in":
+            return _among(operand)
+        case "contains":
+            return _contains(operand)
+        case "starts_with":
+            return lambda value: type(value) is str and value.startswith(operand)
+        case "ends_with":
+            return lambda value: type(value) is str and value.endswith(operand)
+        case "matches":
+            return _matches(operand)
+        case "exists":
+            return lambda _value: True
+        case "before":
+            return _dated(lambda ms: ms < operand)
+        case "after":
+            return _dated(lambda ms: ms > operand)
+        case _:
+            message = f"{operator!r} is no comparison of one value"
+            raise AssertionError(message)
+
+
+def values_test(ops: dict[str, Any]) -> Callable[[tuple[Any, ...]], bool]:
+    """Return the test of the values at a path: any value may meet a positive operator, none the opposite ones.
+
+    Each operator is taken over the whole path on its own; relative dates are not for this.
+    """
+    wanted: list[tuple[bool, Test]] = []
+    for operator, operand in ops.items():
+        if operator in OPPOSITES:
+            wanted.append((False, positive_test(OPPOSITES[operator], operand)))
+        elif operator == "exists":
+            wanted.append((operand, positive_test("exists", operand)))
+        else:
+            wanted.append((True, positive_test(operator, operand)))
+    if len(wanted) == 1 and wanted[0][0]:
+        only = wanted[0][1]
+        return lambda values: any(map(only, values))
+    return lambda values: all(any(map(test, values)) is expected for expected, test in wanted)
+
+
+def value_test(ops: dict[str, Any]) -> Test:
+    """Return the test of one present value against all the operators."""
+    test = values_test(ops)
+    if len(ops) == 1:
+        operator, operand = next(iter(ops.items()))
+        if operator not in OPPOSITES and operator != "exists":
+            return positive_test(operator, operand)
+    return lambda value: test((value,))
+
+
+def describe(ops: dict[str, Any], *, durations: bool = False) -> str:
+    """Return the comparisons as a definition has them, in one line: `gte 3`, `between 1 and 5`."""
+    return ", ".join(f"{operator} {_operand(operand, durations or operator in ('within_last', 'older_than'))}"
+                     for operator, operand in ops.items())
+
+
+def describe_words(ops: dict[str, Any], *, durations: bool = False) -> str:
+    """Return the comparisons in words: `at least 3`."""
+    return " and ".join(
+        f"{_WORDS.get(operator, operator.replace('_', ' '))} "
+        f"{_operand(operand, durations or operator in ('within_last', 'older_than'))}"
+        for operator, operand in ops.items()
+    )
+
+
+def _operand(operand: Any, durations: bool) -> str:  # noqa: FBT001 - private
+    if isinstance(operand, list):
+        return " and ".join(_operand(item, durations) for item in operand)
+    if durations:
+        return format_duration(operand)
+    return ("true" if operand else "false") if isinstance(operand, bool) else str(operand)

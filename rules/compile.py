@@ -1,0 +1,120 @@
+"""Ruleset → units in one dependency order, the features they need, and who reads what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rules.features import FeatureSpec, feature_key
+from rules.membership import SegmentationUnit, SegmentUnit, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rules.features import Feature
+    from rules.ruleset import Ruleset, Segment, Segmentation
+
+Definition = "Segment | Segmentation"
+
+
+class CompiledRuleset:
+    """A ruleset made ready to evaluate. Sets of units are bit masks: bit i is unit i.
+
+    `units` are in dependency order; `readers` (by slot), `trait_readers` (by a trait's name), `model_readers` (by a
+    model's key) and `dependents` (by unit) say which units must be evaluated again when that changes.
+    """
+
+    def __init__(self, ruleset: Ruleset, make_feature: Callable[[FeatureSpec], Feature]) -> None:
+        """Compile; the ruleset must have been checked (`rules.load`)."""
+        self.ruleset = ruleset
+        self.version = ruleset.version
+        self.specs: list[FeatureSpec] = []
+        self.features: list[Any] = []
+        self.readers: list[int] = []
+        self.trait_readers: dict[str, int] = {}
+        self.model_readers: dict[str, int] = {}
+        self.units: list[Unit] = []
+        self.dependents: list[int] = []
+        self._make_feature = make_feature
+        self._slots: dict[int, int] = {}
+        self._indexes: dict[str, int] = {}
+        self._segments = {segment.key: segment for segment in ruleset.segments}
+        for definition in unit_order(ruleset):
+            self._indexes[definition.key] = len(self.units)
+            self.dependents.append(0)
+            self.units.append(self._unit(definition))
+        self.all_units = (1 << len(self.units)) - 1
+
+    def _unit(self, definition: Segment | Segmentation) -> Unit:
+        if hasattr(definition, "otherwise"):
+            return self._segmentation(definition)
+        return self._segment(definition)
+
+    def _segment(self, segment: Segment) -> SegmentUnit:
+        until = segment.until.compile(self, "until") if segment.until is not None else None
+        return SegmentUnit(segment.key, segment.title, segment.when.compile(self, "when"), until, segment.min_stay or 0)
+
+    def _segmentation(self, segmentation: Segmentation) -> SegmentationUnit:
+        members = [self._segments[key] for key in segmentation.segments]
+        names = {member.key: member.title for member in members}
+        names[segmentation.otherwise] = segmentation.otherwise
+        checks = [(member.key, member.when.compile(self, f"{member.key}.when")) for member in members]
+        return SegmentationUnit(segmentation.key, names, checks, segmentation.otherwise)
+
+    def slot(self, spec: FeatureSpec) -> tuple[int, Any]:
+        """Return the slot and the feature of a spec, shared by all conditions that need the same."""
+        key = feature_key(spec)
+        index = self._slots.get(key)
+        if index is None:
+            index = self._slots[key] = len(self.specs)
+            self.specs.append(spec)
+            self.features.append(self._make_feature(spec))
+            self.readers.append(0)
+        self.readers[index] |= 1 << len(self.units)
+        return index, self.features[index]
+
+    def unit(self, reference: str) -> tuple[int, str]:
+        """Return the unit that a segment reference names, noting that the one being compiled depends on it."""
+        unit_key, _, segment = reference.partition(".")
+        index = self._indexes[unit_key]
+        self.dependents[index] |= 1 << len(self.units)
+        return index, segment or unit_key
+
+    def read_traits(self, names: set[str]) -> None:
+        """Note that the unit being compiled reads these traits."""
+        for name in names:
+            self.trait_readers[name] = self.trait_readers.get(name, 0) | 1 << len(self.units)
+
+    def read_model(self, model: str) -> None:
+        """Note that the unit being compiled reads this model's scores."""
+        self.model_readers[model] = self.model_readers.get(model, 0) | 1 << len(self.units)
+
+
+def unit_order(ruleset: Ruleset) -> list[Segment | Segmentation]:
+    """Return segments of their own and segmentations so that each comes after what it asks about.
+
+    Raises ValueError, whose text shows the cycle, where they ask about each other in a circle. Units that do not
+    depend on each other keep the order of their definition.
+    """
+    inside = {key: segmentation for segmentation in ruleset.segmentations for key in segmentation.segments}
+    units: dict[str, Segment | Segmentation] = {s.key: s for s in ruleset.segments if s.key not in inside}
+    units |= {segmentation.key: segmentation for segmentation in ruleset.segmentations}
+    asks: dict[str, list[str]] = {key: [] for key in units}
+    for segment in ruleset.segments:
+        owner = inside[segment.key].key if segment.key in inside else segment.key
+        for _, condition in segment.conditions():
+            asks[owner] += [reference.partition(".")[0] for reference in condition.references()]
+    order: list[str] = []
+    for key in units:
+        _visit(key, asks, order, [])
+    return [units[key] for key in order]
+
+
+def _visit(key: str, asks: dict[str, list[str]], order: list[str], path: list[str]) -> None:
+    if key in path:
+        message = "in_segment goes in a circle: " + " → ".join([*path[path.index(key):], key])
+        raise ValueError(message)
+    if key in order or key not in asks:
+        return
+    for needed in asks[key]:
+        _visit(needed, asks, order, [*path, key])
+    order.append(key)

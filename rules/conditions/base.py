@@ -1,0 +1,150 @@
+"""What every condition is: a schema that compiles to a check, and a check that answers (holds, until)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from rules.comparisons import Model, PathComparison, operators
+from rules.features import ANY_EVENT, FeatureSpec, Selector
+from rules.paths import parse_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Verdict = tuple[bool, int]
+"""(holds, until): the truth at an instant, and the first later instant (ms) it could change with no event."""
+
+Level = tuple[str, int]
+"""(segment key, since): which segment a customer is in, of one unit, and the instant (ms) they entered it."""
+
+
+class Customer(Protocol):
+    """What a check may read of a customer's profile."""
+
+    customer: str
+    slots: list[Any]
+    traits: dict[str, Any]
+    levels: list[Level | None]
+    scores: dict[str, Any]
+
+
+class Check(Protocol):
+    """A compiled condition."""
+
+    def evaluate(self, customer: Customer, t: int) -> Verdict:
+        """Return the truth at instant `t` (ms) and until when it holds with no event; `until` is later than `t`."""
+
+    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
+        """Yield the conditions that decide the verdict at `t`, as the change contract's `because`."""
+
+
+class Binder(Protocol):
+    """What compiling a condition needs from its surroundings."""
+
+    def slot(self, spec: FeatureSpec) -> tuple[int, Any]:
+        """Return the index of the feature's state in a profile's slots, and the feature itself."""
+
+    def unit(self, reference: str) -> tuple[int, str]:
+        """Return the index of the unit that a segment reference names, and the segment's key."""
+
+    def read_traits(self, names: set[str]) -> None:
+        """Note that the unit being compiled reads these traits."""
+
+    def read_model(self, model: str) -> None:
+        """Note that the unit being compiled reads this model's scores."""
+
+
+class Condition(Model):
+    """A condition as a definitions file has it: a mapping with exactly one key."""
+
+    def parts(self) -> Sequence[tuple[str, Condition]]:
+        """Return the conditions inside, each with its path within this one."""
+        return ()
+
+    def references(self) -> Sequence[str]:
+        """Return the segments that this condition itself asks about."""
+        return ()
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Return (path, text) of what can never or always hold here."""
+        return ()
+
+    def compile(self, binder: Binder, path: str) -> Check:
+        """Return the check; `path` is where the condition stands, for explanations."""
+        raise NotImplementedError
+
+
+class Leaf:
+    """A check with no conditions inside: it explains itself by its value and what was wanted."""
+
+    __slots__ = ("path", "wanted")
+
+    def __init__(self, path: str, wanted: str) -> None:
+        """Keep where the condition stands, and what it wants in a definition's own words."""
+        self.path = path
+        self.wanted = wanted
+
+    def evaluate(self, customer: Customer, t: int) -> Verdict:
+        """Return (holds, until) at instant `t` (ms)."""
+        raise NotImplementedError
+
+    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
+        """Return the value at `t`, JSON-ready, and a sentence for people."""
+        raise NotImplementedError
+
+    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
+        """Yield the one entry of `because` that this condition is."""
+        holds = self.evaluate(customer, t)[0]
+        value, text = self.describe(customer, t)
+        yield {"path": self.path, "holds": holds, "value": value, "wanted": self.wanted, "text": text}
+
+
+def _event_names(value: Any) -> Any:
+    if isinstance(value, list):
+        if not value:
+            message = 'names no event; write a name, a list of names, or "*"'
+            raise ValueError(message)
+        if ANY_EVENT in value:
+            message = '"*" stands for every event and may not be in a list; write event: "*"'
+            raise ValueError(message)
+    return value
+
+
+def _known_path(path: str) -> str:
+    parse_path(path)
+    return path
+
+
+EventName = Annotated[str, Field(min_length=1)]
+EventNames = Annotated[EventName | list[EventName], BeforeValidator(_event_names)]
+Path = Annotated[str, AfterValidator(_known_path)]
+Where = dict[Path, PathComparison]
+
+
+class EventMatch(Model):
+    """Which events: by name, and by what is at their paths."""
+
+    event: EventNames = Field(description='an event name, a list of names, or "*" for every event')
+    where: Where = Field(default={}, description="what must be at paths of the event, path: comparison")
+
+    def selector(self) -> Selector:
+        """Return which events match, for a feature."""
+        names = (self.event,) if isinstance(self.event, str) else tuple(sorted(set(self.event)))
+        return Selector(names, frozen_where(self.where))
+
+    def words(self) -> str:
+        """Return the events in words."""
+        names = self.event if isinstance(self.event, str) else " or ".join(self.event)
+        names = "any event" if names == ANY_EVENT else names
+        return f"{names} (where {', '.join(self.where)})" if self.where else names
+
+
+def frozen_where(where: Mapping[str, PathComparison]) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
+    """Return a `where` as sorted tuples, fit for a feature's definition."""
+    return tuple(
+        (path, tuple((operator, tuple(operand) if isinstance(operand, list) else operand)
+                     for operator, operand in operators(where[path]).items()))
+        for path in sorted(where)
+    )

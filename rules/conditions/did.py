@@ -1,0 +1,146 @@
+"""`did`: how many matching events there were, in a window or ever."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rules.comparisons import Duration, NumberComparison, describe, describe_words, operators, value_test
+from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Verdict
+from rules.durations import format_duration
+from rules.features import NEVER, Count, Newest, NewestTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_TIMES: Final = 1_000
+
+
+def _plain_is_eq(value: Any) -> Any:
+    return {"eq": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Times(NumberComparison):
+    """How often. A plain number means eq."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Times:
+        if not self.model_fields_set:
+            message = "says nothing; write a comparison, like gte: 3"
+            raise ValueError(message)
+        for operator, operand in operators(self).items():
+            bounds = operand if isinstance(operand, list) else [operand]
+            if any(bound > MOST_TIMES for bound in bounds):
+                message = f"{operator} {max(bounds)} is above {MOST_TIMES:,}; lower it, or use total with agg: sum"
+                raise ValueError(message)
+        return self
+
+    def keep(self) -> int:
+        """Return how many of the newest times decide every comparison."""
+        needs = [0]
+        for operator, operand in operators(self).items():
+            bounds = operand if isinstance(operand, list) else [operand]
+            needs += [math.ceil(bound) if operator == "gte" else math.floor(bound) + 1 for bound in bounds]
+        return max(1, *needs)
+
+
+class DidEvent(EventMatch):
+    """Which events, how often, and how lately."""
+
+    times: Annotated[Times, BeforeValidator(_plain_is_eq)] = Field(
+        default=Times(gte=1), description="how often; at least once where absent"
+    )
+    within: Duration | None = Field(default=None, description="counts events with t - within < ts <= t")
+
+
+class Did(Condition):
+    """The number of matching events meets `times`."""
+
+    did: DidEvent
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Warn of a number that is always, or never, met."""
+        found = []
+        if self.did.within == 0:
+            found.append(("did.within", "0s counts no event"))
+        ops = operators(self.did.times)
+        test = value_test(ops)
+        verdicts = {test(count) for count in range(self.did.times.keep() + 1)}
+        if len(verdicts) == 1:
+            found.append(("did.times", f"{describe(ops)} {'always' if verdicts.pop() else 'never'} holds"))
+        return found
+
+    def compile(self, binder: Binder, path: str) -> Check:
+        """Return the check that fits what must be kept: one time, the newest few, or a count."""
+        did = self.did
+        ops = operators(did.times)
+        test = value_test(ops)
+        lately = f" within {format_duration(did.within)}" if did.within is not None else ""
+        text = f"did {did.words()} {describe_words(ops)} times{lately}"
+        keep = did.times.keep()
+        if did.within is None:
+            slot, feature = binder.slot(Count(did.selector()))
+        elif keep == 1:
+            slot, _ = binder.slot(Newest(did.selector()))
+            return DidLately(f"{path}.did", describe(ops), slot, test, did.within, text)
+        else:
+            slot, feature = binder.slot(NewestTimes(did.selector(), keep, did.within))
+        return DidTimes(f"{path}.did", describe(ops), slot, feature, test, text)
+
+
+class DidTimes(Leaf):
+    """The check of a count that a feature gives."""
+
+    __slots__ = ("feature", "slot", "test", "text")
+
+    def __init__(self, path: str, wanted: str, slot: int, feature: Any, test: Any, text: str) -> None:
+        """Keep where the count is, and what it must be."""
+        super().__init__(path, wanted)
+        self.slot = slot
+        self.feature = feature
+        self.test = test
+        self.text = text
+
+    def evaluate(self, customer: Customer, t: int) -> Verdict:
+        """Return whether the count meets the comparison, until it next changes."""
+        state = customer.slots[self.slot]
+        if state is None:
+            return self.test(0), NEVER
+        count, until = self.feature.read(state, t)
+        return self.test(count), until
+
+    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
+        """Return the count."""
+        state = customer.slots[self.slot]
+        count = 0 if state is None else self.feature.read(state, t)[0]
+        return count, f"{self.text} ({count})"
+
+
+class DidLately(Leaf):
+    """The check of a bound that the newest time alone decides: once or more within a window, or never."""
+
+    __slots__ = ("none", "one", "slot", "text", "within_ms")
+
+    def __init__(self, path: str, wanted: str, slot: int, test: Any, within_ms: int, text: str) -> None:
+        """Keep what the answer is with none, and with one or more."""
+        super().__init__(path, wanted)
+        self.slot = slot
+        self.none: bool = test(0)
+        self.one: bool = test(1)
+        self.within_ms = within_ms
+        self.text = text
+
+    def evaluate(self, customer: Customer, t: int) -> Verdict:
+        """Return the truth; it turns when the newest event leaves the window."""
+        newest = customer.slots[self.slot]
+        if newest is None or newest + self.within_ms <= t:
+            return self.none, NEVER
+        return self.one, newest + self.within_ms if self.one is not self.none else NEVER
+
+    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
+        """Return 1 where there is an event in the window (what is kept tells no more), else 0."""
+        newest = customer.slots[self.slot]
+        count = 0 if newest is None or newest + self.within_ms <= t else 1
+        return count, f"{self.text} ({'at least 1' if count else 0})"

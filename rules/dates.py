@@ -1,0 +1,66 @@
+"""Instants: RFC 3339 texts to UTC milliseconds and back."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+DAY_MS: Final = 86_400_000
+MIN_MS: Final = -62_135_596_800_000  # 0001-01-01T00:00:00.000Z
+MAX_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_TIMESTAMP = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]"
+    r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
+)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@lru_cache(maxsize=4096)
+def _day_ms(text: str) -> int | None:
+    try:
+        return (date.fromisoformat(text).toordinal() - _EPOCH_DAY) * DAY_MS
+    except ValueError:
+        return None
+
+
+def parse_timestamp(text: str) -> int | None:
+    """Return the UTC milliseconds of an RFC 3339 date-time with an offset, None where the text is none.
+
+    The fraction is cut (not rounded) to milliseconds; a 60th second is none, nor is an instant whose UTC year is
+    not in 1..9999.
+    """
+    found = _TIMESTAMP.fullmatch(text)
+    if found is None:
+        return None
+    day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()
+    day_ms = _day_ms(day)
+    if day_ms is None:
+        return None
+    ms = day_ms + int(hour) * 3_600_000 + int(minute) * 60_000 + int(second) * 1_000
+    if fraction:
+        ms += int(fraction[:3].ljust(3, "0"))
+    if sign:
+        offset_ms = int(offset_hours) * 3_600_000 + int(offset_minutes) * 60_000
+        ms += offset_ms if sign == "-" else -offset_ms
+    return ms if MIN_MS <= ms <= MAX_MS else None
+
+
+def parse_date(value: object) -> int | None:
+    """Return the UTC milliseconds of a date (RFC 3339 with an offset, or YYYY-MM-DD at 00:00 UTC), else None."""
+    if not isinstance(value, str):
+        return None
+    if len(value) == 10 and _DAY.fullmatch(value):  # noqa: PLR2004 - the length of YYYY-MM-DD
+        return _day_ms(value)
+    return parse_timestamp(value)
+
+
+def format_ms(ms: int) -> str:
+    """Return UTC milliseconds as RFC 3339 with three decimals and Z; raises OverflowError outside years 1..9999."""
+    moment = EPOCH + timedelta(milliseconds=ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z".rjust(24, "0")

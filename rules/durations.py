@@ -1,0 +1,62 @@
+"""Durations of the segment language: a number and a unit, in whole milliseconds."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+UNITS_MS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+LONGEST_MS: Final = 3_650_000 * UNITS_MS["d"]
+PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)$"
+
+_FORM = re.compile(r"([0-9]+)(?:\.([0-9]+))?(ms|s|m|h|d|w)")
+_SPOKEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|[a-zA-Z])[a-zA-Z]*\s*")
+
+
+def parse_duration(text: object) -> int:
+    """Return the duration in milliseconds.
+
+    Raises ValueError, whose text names the remedy, for anything but a number and one of `ms s m h d w` that makes
+    whole milliseconds and at most ten thousand years.
+    """
+    form = _FORM.fullmatch(text) if isinstance(text, str) else None
+    if form is None:
+        message = f"{text!r} is no duration; {_remedy(text)}"
+        raise ValueError(message)
+    whole, fraction, unit = form[1], form[2] or "", form[3]
+    scaled = int(whole + fraction) * UNITS_MS[unit]
+    duration_ms, rest = divmod(scaled, 10 ** len(fraction))
+    if rest:
+        message = f"{text!r} is not a whole number of milliseconds; use a smaller unit"
+        raise ValueError(message)
+    if duration_ms > LONGEST_MS:
+        message = f"{text!r} is longer than {LONGEST_MS // UNITS_MS['d']}d; leave the bound out"
+        raise ValueError(message)
+    return duration_ms
+
+
+def format_duration(duration_ms: int) -> str:
+    """Return a text that `parse_duration` reads back: in the largest unit, days at most, that makes it whole."""
+    for unit in ("d", "h", "m", "s"):
+        if duration_ms and duration_ms % UNITS_MS[unit] == 0:
+            return f"{duration_ms // UNITS_MS[unit]}{unit}"
+    return f"{duration_ms}ms" if duration_ms else "0s"
+
+
+def describe_duration(duration_ms: int) -> str:
+    """Return a duration for people, in its two largest units: `45d 3h`, `1h 2m`, `0s`."""
+    parts = []
+    rest_ms = duration_ms
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest_ms = divmod(rest_ms, UNITS_MS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
+def _remedy(text: object) -> str:
+    spoken = _SPOKEN.fullmatch(text) if isinstance(text, str) else None
+    unit = spoken[2].lower() if spoken else ""
+    if spoken and unit in UNITS_MS:
+        return f"write {spoken[1]}{unit}"
+    return "write a number and one of ms, s, m, h, d, w, like 30d"

@@ -1,0 +1,53 @@
+"""Dotted paths into an event or a customer's traits; a list on the way stands for its elements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SAFE_INTEGER = 1 << 53
+
+
+def parse_path(text: str) -> tuple[str, ...]:
+    """Return the steps of a dotted path; raises ValueError where a step is empty."""
+    steps = tuple(text.split("."))
+    if not all(steps):
+        message = f"{text!r} is no path; write names parted by single dots, like address.city"
+        raise ValueError(message)
+    return steps
+
+
+def values_at(root: Any, steps: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return every value at the path: none where absent or null, several through a list.
+
+    Numbers are doubles, as in RFC 8259's interoperable JSON: an integer beyond ±2^53 comes as its double.
+    """
+    value = root
+    for index, step in enumerate(steps):
+        if type(value) is dict:
+            value = value.get(step)
+            if value is None:
+                return ()
+        elif type(value) is list:
+            rest = steps[index:]
+            return tuple(leaf for element in value for leaf in values_at(element, rest))
+        else:
+            return ()
+    if type(value) is int and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
+        return (float(value),)
+    return () if value is None else (value,)
+
+
+def event_values(steps: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Return a reader of a path that starts in `properties`, or, if its first step is not there, in the event."""
+    first = steps[0]
+
+    def read(body: dict[str, Any]) -> tuple[Any, ...]:
+        properties = body.get("properties")
+        if properties is not None and properties.get(first) is not None:
+            return values_at(properties, steps)
+        return values_at(body, steps)
+
+    return read

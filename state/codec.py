@@ -1,0 +1,118 @@
+"""A profile as bytes: msgpack with a version in front.
+
+Format 1: [1, ruleset version, clock, seq, rev, ids, traits, trait times, scores, levels, dues, due, features, spare].
+Levels are keyed by segment or segmentation (`key`: since, or `key`: [segment, since]); dues stand in the ruleset's
+order of units, nil for never; features are keyed by the hash of their definition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rules.errors import StateError, UnknownFormat
+from rules.features import NEVER, feature_key
+from state.profile import Profile
+
+if TYPE_CHECKING:
+    from rules.compile import CompiledRuleset
+    from rules.conditions import Level
+
+FORMAT: Final = 1
+SPARE_KEPT_MS: Final = 7 * 86_400_000
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class ProfileCodec:
+    """Writes and reads the profiles of one compiled ruleset."""
+
+    def __init__(self, compiled: CompiledRuleset) -> None:
+        """Index the ruleset's features and units by what they are stored under."""
+        self.version = compiled.version
+        self.keys = [feature_key(spec) for spec in compiled.specs]
+        self.slots = {key: slot for slot, key in enumerate(self.keys)}
+        self.units = [(unit.key, unit.segmentation is None) for unit in compiled.units]
+        self.indexes = {key: index for index, (key, _) in enumerate(self.units)}
+
+    def new(self, customer: str) -> Profile:
+        """Return the profile of a customer with no event yet."""
+        return Profile(customer, self.version, len(self.keys), len(self.units))
+
+    def encode(self, profile: Profile) -> bytes:
+        """Return the profile's bytes; it must stand under this ruleset."""
+        if profile.version != self.version:
+            message = f"the profile stands under ruleset {profile.version}, not {self.version}"
+            raise StateError(message)
+        if profile.spare:
+            self._forget_spare(profile)
+        levels = {
+            key: level[1] if own else level
+            for (key, own), level in zip(self.units, profile.levels, strict=True)
+            if level is not None
+        }
+        return _encode((
+            FORMAT, profile.version, profile.clock, profile.seq, profile.rev, bytes(profile.ids),
+            profile.traits, profile.trait_times, profile.scores, levels,
+            [None if due >= NEVER else due for due in profile.dues],
+            None if profile.due >= NEVER else profile.due,
+            {key: state for key, state in zip(self.keys, profile.slots, strict=True) if state is not None and state != []},
+            profile.spare,
+        ))  # fmt: skip
+
+    def decode(self, customer: str, data: bytes) -> Profile:
+        """Return the profile; one of another ruleset keeps its old due instant until it is evaluated under this one.
+
+        Raises UnknownFormat for a version of the bytes that this code does not know, StateError for bytes that are
+        no profile.
+        """
+        try:
+            fields = _decode(data)
+            found = fields[0]
+        except (msgspec.DecodeError, TypeError, IndexError, KeyError) as error:
+            message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
+            raise StateError(message) from error
+        if found != FORMAT:
+            message = (f"the stored profile of customer {customer!r} has format {found!r}; this version of segue reads "
+                       f"format {FORMAT}: run the version that wrote it, or a newer one")
+            raise UnknownFormat(message)
+        return self._restore(customer, fields)
+
+    def _restore(self, customer: str, fields: list[Any]) -> Profile:
+        (_, version, clock, seq, rev, ids, traits, trait_times, scores, levels, dues, due, features, spare) = fields
+        profile = self.new(customer)
+        profile.version = version
+        profile.clock, profile.seq, profile.rev = clock, seq, rev
+        profile.ids = bytearray(ids)
+        profile.traits, profile.trait_times, profile.scores = traits, trait_times, scores
+        profile.due = NEVER if due is None else due
+        profile.spare = spare
+        self._restore_levels(profile, levels)
+        for key, state in features.items():
+            slot = self.slots.get(key)
+            if slot is None:
+                spare[key] = [state, clock]
+            else:
+                profile.slots[slot] = state
+        if version == self.version:
+            profile.dues = [NEVER if unit_due is None else unit_due for unit_due in dues]
+        else:
+            for key in [key for key in spare if key in self.slots]:
+                profile.slots[self.slots[key]] = spare.pop(key)[0]
+        return profile
+
+    def _restore_levels(self, profile: Profile, levels: dict[str, Any]) -> None:
+        for key, stored in levels.items():
+            own = not isinstance(stored, list)
+            level: Level = (key, stored) if own else (stored[0], stored[1])
+            index = self.indexes.get(key)
+            if index is None or self.units[index][1] is not own:
+                profile.gone.append((None if own else key, level))
+            else:
+                profile.levels[index] = level
+
+    def _forget_spare(self, profile: Profile) -> None:
+        oldest = profile.clock - SPARE_KEPT_MS
+        profile.spare = {key: kept for key, kept in profile.spare.items() if kept[1] >= oldest}

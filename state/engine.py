@@ -1,0 +1,295 @@
+"""(profile, event or instant) → profile, changes. Pure: workers and replays share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from rules.compile import CompiledRuleset
+from rules.dates import format_ms
+from rules.errors import EventRejected, StateError
+from rules.features import ANY_EVENT, NEVER, selectors
+from state.change import Change
+from state.codec import ProfileCodec
+from state.features import make_feature
+from state.features.base import Caps
+from state.profile import NO_CLOCK, Profile, short_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rules.conditions import Level
+    from rules.membership import Unit
+    from rules.ruleset import Ruleset
+    from state.event import Event
+
+DAY_MS: Final = 86_400_000
+MOST_TRAITS: Final = 256
+MOST_TRAITS_BYTES: Final = 32_768
+TIMER: Final[dict[str, Any]] = {"type": "timer"}
+
+GONE: Final[list[dict[str, Any]]] = [
+    {"path": "", "holds": False, "value": None, "wanted": "a definition", "text": "its definition is gone"}
+]
+
+Crossing = tuple[int, "Level | None", "Level | None", list[dict[str, Any]]]
+"""(unit, its level before, its level after, why)."""
+
+
+class Crossed(NamedTuple):
+    """One side of a crossing: a segment entered, or left."""
+
+    entered: bool
+    segment: str
+    segmentation: str | None
+    other: str | None
+    because: list[dict[str, Any]]
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What an event did: nothing at all as a duplicate, else its changes in their order of emission."""
+
+    duplicate: bool
+    changes: Sequence[Change]
+
+
+DUPLICATE: Final = Applied(duplicate=True, changes=())
+NO_CHANGE: Final = Applied(duplicate=False, changes=())
+
+
+class Engine:
+    """One compiled ruleset over profiles. `caps` counts the documented bounds that were reached, by name."""
+
+    def __init__(
+        self, ruleset: Ruleset, *, max_late_ms: int = DAY_MS, view_traits: Sequence[str] = ()
+    ) -> None:
+        """Compile; an event more than `max_late_ms` behind its customer's clock takes no part in sequences."""
+        self.caps: Caps = Caps()
+        self.compiled = CompiledRuleset(
+            ruleset, lambda spec: make_feature(spec, max_late_ms=max_late_ms, caps=self.caps)
+        )
+        self.ruleset = ruleset
+        self.version = ruleset.version
+        self.view_traits = frozenset(view_traits)
+        self.units: list[Unit] = self.compiled.units
+        self._codec = ProfileCodec(self.compiled)
+        self._definition = {"type": "definition", "ruleset": self.version}
+        self._counting = self._index_features()
+        self._counting_any = self._counting.get(ANY_EVENT, [])
+
+    def _index_features(self) -> dict[str, list[tuple[int, Any, Any, int]]]:
+        """Return event name → (slot, feature, selector or None, units that read it)."""
+        names = {name for spec in self.compiled.specs for selector in selectors(spec) for name in selector.names}
+        index: dict[str, list[tuple[int, Any, Any, int]]] = {name: [] for name in names}
+        for slot, (spec, feature) in enumerate(zip(self.compiled.specs, self.compiled.features, strict=True)):
+            wanted = selectors(spec)
+            alone = wanted[0] if len(wanted) == 1 and not wanted[0].unconditional else None
+            for name, entries in index.items():
+                if any(name in selector.names or ANY_EVENT in selector.names for selector in wanted):
+                    entries.append((slot, feature, alone, self.compiled.readers[slot]))
+        return index
+
+    def new(self, customer: str) -> Profile:
+        """Return the profile of a customer with no event yet."""
+        return self._codec.new(customer)
+
+    def encode(self, profile: Profile) -> bytes:
+        """Return the profile's bytes."""
+        return self._codec.encode(profile)
+
+    def decode(self, customer: str, data: bytes) -> Profile:
+        """Return a stored profile; raises StateError or UnknownFormat."""
+        return self._codec.decode(customer, data)
+
+    def apply(self, profile: Profile, event: Event) -> Applied:
+        """Apply an event at its own time: first what is due before it, then the event's own evaluation.
+
+        Raises EventRejected, with the profile untouched, where the event would pass a limit of the customer's traits.
+        """
+        message = None
+        if event.message_id is not None:
+            message = short_hash(event.message_id)
+            if profile.knows(message):
+                return DUPLICATE
+        traits = self._merged_traits(profile, event) if event.type == "identify" else None
+        bound = event.ts if event.ts > event.floor else event.floor
+        changes = self.advance(profile, bound) if profile.due < bound else []
+        now = max(event.ts, profile.clock)
+        if profile.version != self.version:
+            changes += self._adopt(profile, now)
+        units = self.compiled.all_units if profile.clock == NO_CLOCK else 0
+        profile.clock = now
+        if message is not None:
+            profile.remember(message)
+        if traits is not None:
+            units |= self._write_traits(profile, traits)
+        units |= self._count(profile, event, now)
+        if profile.due <= now:
+            units |= self._due_units(profile, now)
+        if units:
+            found = self._evaluate(profile, now, units)
+            if found:
+                cause = {"type": "event", "event": event.name, "message_id": event.message_id}
+                changes += self._emit(profile, now, self._crossed(found), cause)
+        return Applied(duplicate=False, changes=changes) if changes else NO_CHANGE
+
+    def advance(self, profile: Profile, before_ms: int) -> list[Change]:
+        """Fire what is due strictly before `before_ms`, in time order, each change at its own due instant."""
+        changes: list[Change] = []
+        while profile.due < before_ms:
+            t = profile.due
+            if profile.version != self.version:
+                changes += self._adopt(profile, t)
+                continue
+            found = self._evaluate(profile, t, self._due_units(profile, t))
+            if profile.due <= t:
+                message = f"a timer of customer {profile.customer!r} due at {t} is still due after it fired"
+                raise StateError(message)
+            if found:
+                profile.clock = t
+                changes += self._emit(profile, t, self._crossed(found), TIMER)
+        return changes
+
+    def adopt(self, profile: Profile, at_ms: int) -> list[Change]:
+        """Evaluate a profile of another ruleset under this one, at `max(clock, at_ms)`; none where it stands under it."""
+        return [] if profile.version == self.version else self._adopt(profile, max(profile.clock, at_ms))
+
+    def show(self, profile: Profile) -> dict[str, Any]:
+        """Return what a chat tool reads of the customer, ready for JSON."""
+        own, sets = [], {}
+        for unit, level in zip(self.units, profile.levels, strict=True):
+            if level is None:
+                continue
+            entry = {"key": level[0], "name": unit.names.get(level[0], level[0]), "since": format_ms(level[1])}
+            if unit.segmentation is None:
+                own.append(entry)
+            else:
+                sets[unit.segmentation] = entry
+        return {
+            "customer_id": profile.customer,
+            "segments": sorted(own, key=lambda entry: entry["key"]),
+            "segmentations": dict(sorted(sets.items())),
+            "scores": profile.scores,
+            "traits": {name: value for name, value in profile.traits.items() if name in self.view_traits},
+            "seq": profile.seq,
+            "rev": profile.rev,
+            "updated_at": format_ms(profile.clock),
+        }
+
+    def segments(self, profile: Profile) -> list[str]:
+        """Return the customer's segments: own ones by key, then `segmentation.segment` by segmentation."""
+        own, sets = [], []
+        for unit, level in zip(self.units, profile.levels, strict=True):
+            if level is not None and unit.segmentation is None:
+                own.append(level[0])
+            elif level is not None:
+                sets.append((unit.key, level[0]))
+        return sorted(own) + [f"{key}.{segment}" for key, segment in sorted(sets)]
+
+    def _count(self, profile: Profile, event: Event, now: int) -> int:
+        units = 0
+        slots = profile.slots
+        for slot, feature, selector, readers in self._counting.get(event.name, self._counting_any):
+            if selector is None or selector.matches(event.body):
+                slots[slot] = feature.update(slots[slot], event, now)
+                units |= readers
+        return units
+
+    def _due_units(self, profile: Profile, t: int) -> int:
+        units = 0
+        for index, due in enumerate(profile.dues):
+            if due <= t:
+                units |= 1 << index
+        return units
+
+    def _evaluate(self, profile: Profile, t: int, units: int) -> list[Crossing]:
+        """Evaluate units at `t` in dependency order, each once, those that depend on a crossed one included."""
+        found: list[Crossing] = []
+        levels, dues = profile.levels, profile.dues
+        while units:
+            lowest = units & -units
+            units ^= lowest
+            index = lowest.bit_length() - 1
+            unit, old = self.units[index], levels[index]
+            new, dues[index] = unit.evaluate(profile, old, t)
+            if new is not old:
+                levels[index] = new
+                units |= self.compiled.dependents[index]
+                found.append((index, old, new, list(unit.explain(profile, old, new, t))))
+        profile.due = min(dues, default=NEVER)
+        return found
+
+    def _crossed(self, found: list[Crossing]) -> list[Crossed]:
+        crossed: list[Crossed] = []
+        for index, old, new, because in found:
+            segmentation = self.units[index].segmentation
+            left, entered = old[0] if old else None, new[0] if new else None
+            if left is not None:
+                crossed.append(Crossed(False, left, segmentation, entered, because))
+            if entered is not None:
+                crossed.append(Crossed(True, entered, segmentation, left, because))
+        return crossed
+
+    def _emit(self, profile: Profile, t: int, crossed: list[Crossed], cause: dict[str, Any]) -> list[Change]:
+        """Return one evaluation's changes: exits first, then entries, each by segment key, own segments before."""
+        segments = self.segments(profile)
+        changes = []
+        for one in sorted(crossed, key=lambda one: (one.entered, one.segment, one.segmentation or "")):
+            profile.seq += 1
+            changes.append(
+                Change(
+                    customer=profile.customer, seq=profile.seq, change="entered" if one.entered else "exited",
+                    segment=one.segment, segmentation=one.segmentation, other=one.other, at=t, cause=cause,
+                    because=one.because, segments=segments, ruleset=self.version,
+                )  # fmt: skip
+            )
+        profile.rev += 1
+        return changes
+
+    def _adopt(self, profile: Profile, t: int) -> list[Change]:
+        """Bring a profile of another ruleset under this one: every unit at `t`, exits from units that are gone."""
+        profile.version = self.version
+        gone, profile.gone = profile.gone, []
+        # A level whose segment the segmentation no longer has is left by the evaluation itself.
+        found = self._evaluate(profile, t, self.compiled.all_units)
+        profile.rev += 1  # names may have changed
+        if not found and not gone:
+            return []
+        profile.clock = max(profile.clock, t)
+        crossed = [Crossed(False, level[0], segmentation, None, GONE) for segmentation, level in gone]
+        return self._emit(profile, t, crossed + self._crossed(found), self._definition)
+
+    def _merged_traits(self, profile: Profile, event: Event) -> dict[str, Any] | None:
+        """Return the traits that this event writes (None removes), None for none; raises EventRejected at a limit."""
+        written = {
+            name: value
+            for name, value in event.body.get("traits", {}).items()
+            if event.ts >= profile.trait_times.get(name, event.ts)
+        }
+        if not written:
+            return None
+        after = dict.fromkeys(profile.trait_times) | profile.traits | written
+        if len(after) > MOST_TRAITS:
+            detail = f"the customer would have {len(after)} traits; at most {MOST_TRAITS} are kept: send fewer"
+            raise EventRejected("traits", detail)
+        size = len(orjson.dumps(after))
+        if size > MOST_TRAITS_BYTES:
+            detail = f"the customer's traits would take {size} bytes; at most {MOST_TRAITS_BYTES} are kept: send less"
+            raise EventRejected("traits", detail)
+        times = dict.fromkeys(written, event.ts)
+        return {"values": written, "times": times}
+
+    def _write_traits(self, profile: Profile, traits: dict[str, Any]) -> int:
+        units = 0
+        profile.trait_times.update(traits["times"])
+        for name, value in traits["values"].items():
+            if value is None:
+                profile.traits.pop(name, None)
+            else:
+                profile.traits[name] = value
+            units |= self.compiled.trait_readers.get(name, 0)
+        if not self.view_traits.isdisjoint(traits["values"]):
+            profile.rev += 1
+        return units

@@ -1,0 +1,155 @@
+"""Totals over a window: up to 256 values with their times, then panes until the window is empty.
+
+A pane `[n·p, (n+1)·p)`, `p = ceil(within / 64)` ms, leaves whole at its end + `within`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any, Final
+
+from rules.features import NEVER
+from state.features import distinct
+from state.features.base import Caps, pack_int
+from state.features.values import divide_half_even, millionths, value_reader
+
+if TYPE_CHECKING:
+    from rules.features import Total
+    from state.event import Event
+
+MOST_VALUES: Final = 256
+PANES: Final = 64
+
+# State while exact: [times ascending, values, sum in millionths]
+TIMES, VALUES, SUM = 0, 1, 2
+# State in panes: [None, panes ascending, distinct state]; a pane is
+N, COUNT, PANE_SUM, LOW, HIGH, FIRST_TS, FIRST, LAST_TS, LAST = range(9)
+
+
+class Windowed:
+    """Values in a window, of one form: `numbers`, `scalars` or `distinct` (hashes)."""
+
+    def __init__(self, spec: Total, caps: Caps) -> None:
+        """Keep the definition; `caps` counts the switches to panes and the estimates."""
+        within_ms = spec.within_ms
+        if within_ms is None:
+            message = "a total with no window is a running one"
+            raise ValueError(message)
+        self.spec = spec
+        self.caps = caps
+        self.within_ms = within_ms
+        self.pane_ms = max(1, -(-within_ms // PANES))
+        self.values = value_reader(spec)
+        self.numbers = spec.values == "numbers"
+        self.distinct = spec.values == "distinct"
+
+    def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
+        """Return the state with the event's values, without what has left the window at `now`."""
+        values = self.values(event.body)
+        cut = now - self.within_ms
+        if event.ts <= cut or not values:
+            return state
+        if state is not None and state[TIMES] is None:
+            self._drop_panes(state, now)
+            if state[1]:
+                for value in values:
+                    self._into_pane(state, event.ts, value)
+                return state
+            state = None
+        if state is None:
+            state = [[], [], 0]
+        self._insert(state, event.ts, values, cut)
+        return self._to_panes(state) if len(state[TIMES]) > MOST_VALUES else state
+
+    def aggregate(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
+        """Return the aggregate at `t` (sums and averages in millionths), None with no value, and when it changes."""
+        if state[TIMES] is None:
+            return self._of_panes(state, t, agg)
+        times, values = state[TIMES], state[VALUES]
+        first = bisect_right(times, t - self.within_ms)
+        if first == len(times):
+            return None, NEVER
+        match agg:
+            case "sum" | "avg":
+                total = int(state[SUM]) - sum(map(millionths, values[:first]))
+                value = total if agg == "sum" else divide_half_even(total, len(times) - first)
+                return value, times[first] + self.within_ms
+            case "min" | "max":
+                extreme = (min if agg == "min" else max)(values[first:])
+                newest = max(times[index] for index in range(first, len(times)) if values[index] == extreme)
+                return extreme, newest + self.within_ms
+            case "distinct":
+                newest_times = dict(zip(values[first:], times[first:], strict=True))
+                return len(newest_times), min(newest_times.values()) + self.within_ms
+            case "first":
+                return values[first], times[first] + self.within_ms
+            case _:
+                return values[-1], times[-1] + self.within_ms
+
+    def _insert(self, state: list[Any], ts: int, added: list[Any], cut: int) -> None:
+        times, values = state[TIMES], state[VALUES]
+        index = bisect_right(times, ts)
+        times[index:index] = [ts] * len(added)
+        values[index:index] = added
+        gone = bisect_right(times, cut)
+        if self.numbers:
+            change = sum(map(millionths, added)) - sum(map(millionths, values[:gone]))
+            state[SUM] = pack_int(int(state[SUM]) + change)
+        if gone:
+            del times[:gone], values[:gone]
+
+    def _to_panes(self, exact: list[Any]) -> list[Any]:
+        self.caps["total_panes"] += 1
+        state: list[Any] = [None, [], distinct.empty() if self.distinct else None]
+        for ts, value in zip(exact[TIMES], exact[VALUES], strict=True):
+            self._into_pane(state, ts, value)
+        return state
+
+    def _into_pane(self, state: list[Any], ts: int, value: Any) -> None:
+        panes = state[1]
+        n = ts // self.pane_ms
+        index = bisect_right(panes, n, key=lambda pane: pane[N])
+        if index and panes[index - 1][N] == n:
+            pane = panes[index - 1]
+        else:
+            pane = [n, 0, 0, value, value, ts, value, ts, value]
+            panes.insert(index, pane)
+        pane[COUNT] += 1
+        if self.numbers:
+            pane[PANE_SUM] = pack_int(int(pane[PANE_SUM]) + millionths(value))
+            pane[LOW] = min(pane[LOW], value)
+            pane[HIGH] = max(pane[HIGH], value)
+        if ts < pane[FIRST_TS]:
+            pane[FIRST_TS], pane[FIRST] = ts, value
+        if ts >= pane[LAST_TS]:
+            pane[LAST_TS], pane[LAST] = ts, value
+        if self.distinct and distinct.add(state[2], value):
+            self.caps["distinct_estimated"] += 1
+
+    def _leaves_at(self, pane: list[Any]) -> int:
+        return int((pane[N] + 1) * self.pane_ms + self.within_ms)
+
+    def _drop_panes(self, state: list[Any], now: int) -> None:
+        state[1] = [pane for pane in state[1] if self._leaves_at(pane) > now]
+
+    def _of_panes(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
+        panes = [pane for pane in state[1] if self._leaves_at(pane) > t]
+        if not panes:
+            return None, NEVER
+        until = self._leaves_at(panes[0])
+        match agg:
+            case "sum":
+                return sum(int(pane[PANE_SUM]) for pane in panes), until
+            case "avg":
+                total = sum(int(pane[PANE_SUM]) for pane in panes)
+                return divide_half_even(total, sum(pane[COUNT] for pane in panes)), until
+            case "min":
+                return min(pane[LOW] for pane in panes), until
+            case "max":
+                return max(pane[HIGH] for pane in panes), until
+            case "distinct":
+                return distinct.count(state[2]), self._leaves_at(panes[-1])
+            case "first":
+                return panes[0][FIRST], until
+            case _:
+                return panes[-1][LAST], self._leaves_at(panes[-1])

@@ -1,0 +1,67 @@
+"""A customer as the engine knows them: small, mutable, and bound to the slots of one compiled ruleset."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from rules.features import NEVER
+
+if TYPE_CHECKING:
+    from rules.conditions import Level
+
+REMEMBERED_IDS: Final = 256
+ID_BYTES: Final = 8
+NO_CLOCK: Final = -(1 << 62)
+"""The clock (ms) of a customer with no applied event: earlier than any."""
+
+
+class Profile:
+    """Everything kept of one customer.
+
+    `clock` (ms) is the newest of their applied events' times and of the instants of their changes. `slots` has one
+    feature state for each feature of the ruleset, `levels` and `dues` one entry for each unit. `spare` holds states of
+    features that the ruleset does not use, with the clock at which they fell out of use; `gone` the levels of units
+    that it no longer has. `version` is the ruleset the levels stand under.
+    """
+
+    __slots__ = (
+        "clock", "customer", "due", "dues", "gone", "ids", "levels", "rev", "scores", "seq", "slots", "spare",
+        "trait_times", "traits", "version",
+    )  # fmt: skip
+
+    def __init__(self, customer: str, version: str, slots: int, units: int) -> None:
+        """Make the profile of a customer with no event yet."""
+        self.customer = customer
+        self.version = version
+        self.clock: int = NO_CLOCK
+        self.seq = 0
+        self.rev = 0
+        self.ids = bytearray()
+        self.traits: dict[str, Any] = {}
+        self.trait_times: dict[str, int] = {}
+        self.scores: dict[str, Any] = {}
+        self.slots: list[Any] = [None] * slots
+        self.levels: list[Level | None] = [None] * units
+        self.dues: list[int] = [NEVER] * units
+        self.due = NEVER
+        self.spare: dict[int, list[Any]] = {}
+        self.gone: list[tuple[str | None, Level]] = []
+
+    def knows(self, message: bytes) -> bool:
+        """Return whether this short hash is among those of the newest accepted messages."""
+        found = self.ids.find(message)
+        while found >= 0 and found % ID_BYTES:
+            found = self.ids.find(message, found + 1)
+        return found >= 0
+
+    def remember(self, message: bytes) -> None:
+        """Keep the short hash of an accepted message, forgetting the oldest beyond 256."""
+        self.ids += message
+        if len(self.ids) > REMEMBERED_IDS * ID_BYTES:
+            del self.ids[:ID_BYTES]
+
+
+def short_hash(message_id: str) -> bytes:
+    """Return the 8 bytes that a message id is remembered by."""
+    return hashlib.blake2b(message_id.encode(), digest_size=ID_BYTES).digest()
