@@ -34,7 +34,8 @@ POLL_S = 0.01
 LOG_LINES = 15
 """How much of a server's log an error shows."""
 
-# POSIX shell only (`kill -9 -- -1` is none). Each line says whom to kill should we vanish: a process group, `-` for nobody, or `done`: leave, all is clean.
+# For any POSIX shell (`kill -9 -- -1` is not POSIX, and dash refuses it). Each line it reads says whom to kill should
+# we vanish: a process group, or `-` for nobody; `done` says that all is clean.
 GUARD = """
 group=-
 while read -r line; do
@@ -97,14 +98,14 @@ class Child(ABC):
 
     @property
     def pid(self) -> int:
-        """The process id of the running server.
+        """The server's process id.
 
         Raises
         ------
         ServiceError
-            if it does not run.
+            if it was not started, or stopped since.
         """
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             msg = f"{self.name} is not running"
             raise ServiceError(msg)
         return self._process.pid

@@ -1,0 +1,38 @@
+"""What all tests share: the choice of the broker, and an environment without the developer's own settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+BROKERS = ("embedded", "kafka")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--broker",
+        choices=BROKERS,
+        default="embedded",
+        help="run integration tests on the embedded broker (default) or on Apache Kafka itself (needs java and mvn)",
+    )
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith("SEGUE_")]:
+        del os.environ[name]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to the other broker: deselected and counted, never skipped."""
+    others = set(BROKERS) - {config.getoption("--broker")}
+    left_out = [item for item in items if any(item.get_closest_marker(other) for other in others)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"broker: {config.getoption('--broker')}"
