@@ -1,0 +1,130 @@
+"""How segue connects to Redis or Valkey, and how it waits for one that is away.
+
+redis-py's own retries are off: it would send a script again without saying so. `Link.patiently` repeats instead, and
+is given only what is safe to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from rules.errors import Fenced, SegueError, ServiceError, SettingsError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.02
+LONGEST_PAUSE_S = 1.0
+CONNECT_TIMEOUT_S = 5.0
+REPLY_TIMEOUT_S = 10.0
+MAX_CONNECTIONS = 1000
+
+# What a server says while something passes by itself: loading its file, busy with a script, failing over.
+_PASSING = ("LOADING", "BUSY ", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS")
+
+_REMEDIES = {
+    "OOM": "it is at its memory limit; raise its maxmemory",
+    "MISCONF": "it cannot write its files; free its disk",
+    "NOPERM": "give its user all commands on the keys of this app",
+    "NOAUTH": "put a user and password into SEGUE_REDIS",
+    "WRONGPASS": "correct the user and password in SEGUE_REDIS",
+}
+
+
+class Link:
+    """A pool of connections to one server, and the patience to wait for it."""
+
+    def __init__(self, url: str, patience_s: float) -> None:
+        """Read the address; nothing is sent yet. Raise `SettingsError` where it is none."""
+        self.address = _address(url)
+        self.client = _client(url, self.address)
+        self.execute: Callable[..., Awaitable[Any]] = self.client.execute_command
+        self._patience_s = patience_s
+
+    async def patiently(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what `attempt` returns; repeat it, with growing pauses, while the server is away.
+
+        Raises `Fenced` and `StateError` as the scripts say so, and `ServiceError` where the server refuses, or stays
+        away for longer than `patience_s`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience_s
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await attempt()
+            except RedisError as error:
+                if not _passes(error) or loop.time() + pause_s > deadline:
+                    raise self._explained(what, error) from error
+                if pause_s == FIRST_PAUSE_S:
+                    logger.warning("%s: %s (%s); trying again", what, self.address, error)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.client.aclose()
+
+    def _explained(self, what: str, error: RedisError) -> SegueError:
+        text = str(error)
+        word = text.partition(" ")[0]
+        if word == "FENCED":
+            return Fenced(f"{what}: {_said(text)}: another worker or a newer ruleset has taken over")
+        if word in {"STATE", "WRONGTYPE"}:
+            return StateError(
+                f"{what}: {_said(text)}, at {self.address}: does another program write to this app's keys?"
+            )
+        if _passes(error):
+            return ServiceError(
+                f"{what}: no answer from {self.address} within {self._patience_s:g} s ({text}); "
+                "start it, or correct SEGUE_REDIS"
+            )
+        remedy = _REMEDIES.get(word)
+        if isinstance(error, AuthenticationError | AuthorizationError):
+            remedy = remedy or _REMEDIES["WRONGPASS"]
+        return ServiceError(f"{what}: {self.address} refuses: {text}" + (f"; {remedy}" if remedy else ""))
+
+
+def _passes(error: RedisError) -> bool:
+    if isinstance(error, AuthenticationError | AuthorizationError):  # both are ConnectionErrors to redis-py
+        return False
+    return isinstance(error, RedisConnectionError | RedisTimeoutError) or str(error).startswith(_PASSING)
+
+
+def _said(text: str) -> str:
+    """Return what a script of ours said, without its first word and without where in the script that was."""
+    return text.partition(" ")[2].partition(" script:")[0]
+
+
+def _address(url: str) -> str:
+    """Return the URL without user and password: fit for messages."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _client(url: str, address: str) -> Redis:
+    """Build the client; the one place that knows which kinds of server there are."""
+    try:
+        given: dict[str, Any] = dict(parse_url(url))
+    except ValueError as error:
+        message = f"SEGUE_REDIS {address!r}: {error}; write redis://host:6379/0, or rediss:// for TLS"
+        raise SettingsError(message) from error
+    wished = {"socket_timeout": REPLY_TIMEOUT_S, "socket_connect_timeout": CONNECT_TIMEOUT_S}
+    # RESP2: what RESP3 adds (push messages, maintenance notices) is not used, and would have to be watched.
+    needed = {"protocol": 2, "decode_responses": False, "retry": Retry(NoBackoff(), 0)}
+    pool = ConnectionPool(**{**wished, **given, **needed, "max_connections": MAX_CONNECTIONS})
+    return Redis.from_pool(pool)

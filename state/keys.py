@@ -1,0 +1,60 @@
+"""The names of an app's keys in Redis.
+
+Keys of one partition carry the hash tag `{partition}`: on a cluster they share a slot, so one script may touch all of
+them. Customer ids stand last, so that they may contain anything.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rules.errors import SettingsError
+
+_GLOB = re.compile(r"([*?\[\]^\\-])")
+
+
+class Keys:
+    """Every key name of one app."""
+
+    def __init__(self, app: str) -> None:
+        """Refuse an id that would make one app's keys look like another's, or move the hash tag."""
+        if not app or any(character in ":{}" or character.isspace() for character in app):
+            message = f"SEGUE_APP_ID {app!r}: an app id is not empty and holds no colon, brace or space; write segue"
+            raise SettingsError(message)
+        self.app = app
+        self.rules = f"{app}:rules"
+        self.view_prefix = f"{app}:customer:"
+        self.everything = f"{escape_glob(app)}:*"
+
+    def scan_pattern(self, partition: int) -> str:
+        """Return the pattern of all profiles of the partition, and nothing else."""
+        return f"{escape_glob(self.profile_prefix(partition))}*"
+
+    def profile_prefix(self, partition: int) -> str:
+        """Return what a customer's id is appended to."""
+        return f"{self.app}:{{{partition}}}:c:"
+
+    def head(self, partition: int) -> str:
+        """Return the key of the hash with epoch, number, token, ruleset, offset, marker and topics."""
+        return f"{self.app}:{{{partition}}}:head"
+
+    def due(self, partition: int) -> str:
+        """Return the key of the sorted set customer -> due instant in milliseconds."""
+        return f"{self.app}:{{{partition}}}:due"
+
+    def outbox(self, partition: int) -> str:
+        """Return the key of the list of changes that may not have been published."""
+        return f"{self.app}:{{{partition}}}:outbox"
+
+    def sizes(self, partition: int) -> str:
+        """Return the key of the hash segment -> number of customers."""
+        return f"{self.app}:{{{partition}}}:sizes"
+
+    def views(self, partition: int) -> str:
+        """Return the key of the set of customers whose view is yet to be written."""
+        return f"{self.app}:{{{partition}}}:views"
+
+
+def escape_glob(text: str) -> str:
+    """Return `text` as a pattern of Redis that matches nothing but itself."""
+    return _GLOB.sub(r"\\\1", text)

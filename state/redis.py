@@ -1,0 +1,230 @@
+"""The store in Redis or Valkey: what production runs on.
+
+Each partition's keys share a slot and change only through `lua/commit.lua`, so a commit is atomic and fenced. Every
+call may be repeated without harm; `Link.patiently` does, while the server is away.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from redis.exceptions import NoScriptError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from rules.errors import StateError
+from state import scripts
+from state.connect import Link
+from state.durability import must_wait
+from state.keys import Keys
+from state.store import NO_OFFSET, ActiveRuleset, Commit, Head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from state.scripts import Argument, Script
+
+SLICE = 1000  # keys in one command: a longer one would keep other partitions waiting
+SYNC_TIMEOUT_MS = 5_000
+
+_topics = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class RedisStore:
+    """A `state.store.Store` in Redis 7.2 or later, or Valkey.
+
+    Parameters
+    ----------
+    url
+        `redis://host:port/db`, `rediss://…` for TLS or `unix://…`.
+    app
+        The app id: every key begins with it and a colon.
+    patience_s
+        For how long a call waits for a server that is away before it raises `ServiceError`.
+    require_durable
+        Refuse, at start, a server that may lose what it acknowledged.
+    """
+
+    def __init__(self, url: str, app: str, *, patience_s: float = 30.0, require_durable: bool = True) -> None:
+        """Keep the settings; `start` connects."""
+        self._names = Keys(app)
+        self._link = Link(url, patience_s)
+        self._client = self._link.client
+        self._require_durable = require_durable
+        self._wait = False
+
+    async def start(self) -> None:
+        """Connect, see whether the server keeps what it acknowledges, and load the scripts."""
+
+        async def attempt() -> bool:
+            return await must_wait(self._client, self._link.address, require_durable=self._require_durable)
+
+        try:
+            self._wait = await self._link.patiently("connect to Redis", attempt)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._link.close()
+
+    async def head(self, partition: int) -> Head:
+        """Return what is stored of the partition; raise `StateError` where that is no head."""
+        key = self._names.head(partition)
+        fields = await self._ask(f"read {key}", "HGETALL", key)
+        return _head(key, fields)
+
+    async def take_over(self, partition: int) -> Head:
+        """Raise the epoch by one (by more after lost replies), durably, and return the head."""
+        key = self._names.head(partition)
+        flat = await self._write(f"take over partition {partition}", scripts.TAKE_OVER, [key], [])
+        return _head(key, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    async def load(self, partition: int, customers: Sequence[str]) -> list[bytes | None]:
+        """Return the stored profiles in the order asked, None where there is none."""
+        prefix = self._names.profile_prefix(partition)
+        found: list[bytes | None] = []
+        for at in range(0, len(customers), SLICE):
+            keys = [prefix + customer for customer in customers[at : at + SLICE]]
+            found += await self._ask(f"load profiles of partition {partition}", "MGET", *keys)
+        return found
+
+    async def commit(self, commit: Commit) -> None:
+        """Apply all of it, durably, or nothing."""
+        keys, arguments = scripts.commit_call(self._names, commit, prove=self._wait)
+        await self._write(f"commit {commit.number} of partition {commit.partition}", scripts.COMMIT, keys, arguments)
+
+    async def due(self, partition: int, before_ms: int, limit: int) -> list[tuple[str, int]]:
+        """Return up to `limit` (customer, due ms) with due strictly before `before_ms`, earliest first."""
+        key = self._names.due(partition)
+        bounds = ("-inf", f"({before_ms}", "LIMIT", 0, limit, "WITHSCORES")
+        flat = await self._ask(f"read {key}", "ZRANGEBYSCORE", key, *bounds)
+        return [(customer.decode(), int(score)) for customer, score in zip(flat[::2], flat[1::2], strict=True)]
+
+    async def outbox(self, partition: int) -> list[bytes]:
+        """Return the changes committed and not yet trimmed, oldest first."""
+        key = self._names.outbox(partition)
+        changes: list[bytes] = await self._ask(f"read {key}", "LRANGE", key, 0, -1)
+        return changes
+
+    async def pending_views(self, partition: int) -> list[str]:
+        """Return the customers whose views are yet to be written, in no order."""
+        key = self._names.views(partition)
+        return [customer.decode() for customer in await self._ask(f"read {key}", "SMEMBERS", key)]
+
+    async def write_views(self, views: Mapping[str, tuple[int, bytes]]) -> None:
+        """Write views; one with a smaller rev never replaces one with a larger."""
+        prefix = self._names.view_prefix
+        for part in _slices(views):
+            keys: list[Argument] = [prefix + customer for customer, _ in part]
+            arguments: list[Argument] = [argument for _, (rev, json) in part for argument in (rev, json)]
+            await self._write("write views", scripts.WRITE_VIEWS, keys, arguments, durably=False)
+
+    async def view(self, customer: str) -> bytes | None:
+        """Return the customer's view as chat tools read it."""
+        found: bytes | None = await self._ask("read a view", "GET", self._names.view_prefix + customer)
+        return found
+
+    async def sizes(self, partitions: Sequence[int]) -> dict[str, int]:
+        """Return segment name -> number of customers, summed over the partitions; no zero entries."""
+        total: dict[str, int] = {}
+        for partition in partitions:
+            key = self._names.sizes(partition)
+            for segment, size in (await self._ask(f"read {key}", "HGETALL", key)).items():
+                total[segment.decode()] = total.get(segment.decode(), 0) + int(size)
+        return {segment: size for segment, size in total.items() if size}
+
+    async def customers(self, partition: int, cursor: int, limit: int) -> tuple[int, list[str]]:
+        """Scan the partition's customers. An id may come twice; each that stays throughout comes at least once."""
+        prefix = self._names.profile_prefix(partition)
+        asked = ("SCAN", cursor, "MATCH", self._names.scan_pattern(partition), "COUNT", limit)
+        following, keys = await self._ask("scan customers", *asked)
+        skip = len(prefix.encode())
+        return int(following), [key[skip:].decode() for key in keys]
+
+    async def active_ruleset(self) -> ActiveRuleset | None:
+        """Return the active ruleset, None where none was applied yet."""
+        key = self._names.rules
+        fields = await self._ask(f"read {key}", "HMGET", key, "number", "version", "source")
+        return None if fields[0] is None else _ruleset(key, fields)
+
+    async def activate(self, version: str, source: str, *, only_first: bool = False) -> ActiveRuleset:
+        """Make it active under the next number, durably; return what is active afterwards."""
+        arguments: list[Argument] = [version, source, int(only_first), int(self._wait)]
+        fields = await self._write("apply a ruleset", scripts.ACTIVATE, [self._names.rules], arguments)
+        return _ruleset(self._names.rules, fields)
+
+    async def drop(self) -> None:
+        """Remove every key of this app, and no other."""
+        cursor = 0
+        while True:
+            asked = ("SCAN", cursor, "MATCH", self._names.everything, "COUNT", SLICE)
+            following, keys = await self._ask("drop the app's keys", *asked)
+            if keys:
+                await self._ask("drop the app's keys", "UNLINK", *keys)
+            cursor = int(following)
+            if cursor == 0:
+                return
+
+    async def _ask(self, what: str, *command: Argument) -> Any:
+        return await self._link.patiently(what, lambda: self._link.execute(*command))
+
+    async def _write(
+        self, what: str, script: Script, keys: list[Argument], arguments: list[Argument], *, durably: bool = True
+    ) -> Any:
+        async def attempt() -> Any:
+            try:
+                return await self._run(script, keys, arguments, wait=durably and self._wait)
+            except NoScriptError:  # the server is new to the script, or was restarted
+                await self._link.execute("SCRIPT LOAD", script.source)
+                return await self._run(script, keys, arguments, wait=durably and self._wait)
+
+        return await self._link.patiently(what, attempt)
+
+    async def _run(self, script: Script, keys: list[Argument], arguments: list[Argument], *, wait: bool) -> Any:
+        """Run the script and, on the same connection, wait until what it wrote is on disk."""
+        if not wait:
+            return await self._link.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            pipe.execute_command("WAITAOF", 1, 0, SYNC_TIMEOUT_MS)
+            answer, synced = await pipe.execute(raise_on_error=False)
+        for reply in (answer, synced):
+            if isinstance(reply, Exception):
+                raise reply
+        if synced[0] < 1:
+            message = f"its append-only file was not synced within {SYNC_TIMEOUT_MS} ms"
+            raise RedisTimeoutError(message)
+        return answer
+
+
+def _slices(views: Mapping[str, tuple[int, bytes]]) -> Iterator[list[tuple[str, tuple[int, bytes]]]]:
+    items = iter(views.items())
+    while part := list(islice(items, SLICE)):
+        yield part
+
+
+def _head(key: str, fields: dict[bytes, bytes]) -> Head:
+    try:
+        return Head(
+            epoch=int(fields.get(b"epoch", 0)),
+            number=int(fields.get(b"number", 0)),
+            token=fields.get(b"token", b"").decode(),
+            ruleset=int(fields.get(b"ruleset", 0)),
+            offset=int(fields.get(b"offset", NO_OFFSET)),
+            marker=int(fields.get(b"marker", NO_OFFSET)),
+            topics=_topics(fields.get(b"topics", b"{}")),
+        )
+    except (ValueError, msgspec.MsgspecError) as error:
+        message = f"{key} is no head of a partition ({error}): does another program write to this app's keys?"
+        raise StateError(message) from error
+
+
+def _ruleset(key: str, fields: Sequence[bytes]) -> ActiveRuleset:
+    try:
+        return ActiveRuleset(int(fields[0]), fields[1].decode(), fields[2].decode())
+    except (ValueError, AttributeError) as error:
+        message = f"{key} is no active ruleset ({error}): does another program write to this app's keys?"
+        raise StateError(message) from error
