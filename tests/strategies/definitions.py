@@ -1,0 +1,169 @@
+"""Random definitions: every kind of condition, nested, in segments and segmentations that refer to each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.strategies.comparisons import comparison, duration_comparison, total_comparison
+from tests.strategies.pools import EVENT_PATHS, EVENTS, SCALES, TRAIT_PATHS, Draw, few, often, one
+
+Tree = dict[str, Any]
+
+LEAVES = ("did", "total", "since_last", "since_first", "sequence", "then_not", "trait")
+RARE_LEAVES = ("chance",)
+MODEL_LEAVES = ("score", "cluster")
+# In no order, so that what is made first is not what comes first by key.
+KEYS = tuple("mdqbzfkatwcshpxgvrniejlu")
+
+
+class Maker:
+    """Draws one definitions tree; its conditions share a few durations and refer to what was made before them."""
+
+    def __init__(self, draw: Draw, *, models: bool) -> None:
+        self.draw = draw
+        self.durations = few(draw, one(draw, SCALES), 1, 4)
+        self.referable: list[str] = []
+        self.models = models
+
+    def duration(self) -> str:
+        return one(self.draw, self.durations)
+
+    # Conditions
+
+    def condition(self, depth: int = 2) -> Tree:
+        if depth and often(self.draw, 40):
+            kind = one(self.draw, ("all", "any", "not"))
+            if kind == "not":
+                return {"not": self.condition(depth - 1)}
+            return {kind: [self.condition(depth - 1) for _ in range(one(self.draw, (2, 2, 2, 3, 1, 0)))]}
+        return self.leaf()
+
+    def leaf(self) -> Tree:
+        kinds = [*LEAVES, *LEAVES, *RARE_LEAVES]
+        kinds += ["in_segment"] * 4 if self.referable else []
+        kinds += MODEL_LEAVES * 2 if self.models else ()
+        kind = one(self.draw, kinds)
+        body: Any = getattr(self, kind)()
+        return {kind: body}
+
+    def event(self) -> str | list[str]:
+        if often(self.draw, 15):
+            return "*"
+        return few(self.draw, EVENTS, 1, 3) if often(self.draw, 15) else one(self.draw, EVENTS)
+
+    def filtered(self) -> Tree:
+        spec: Tree = {"event": self.event()}
+        if often(self.draw, 25):
+            paths = few(self.draw, list(EVENT_PATHS), 1, 2)
+            spec["where"] = {path: comparison(self.draw, EVENT_PATHS[path]) for path in paths}
+        return spec
+
+    def windowed(self, percent: int = 75) -> Tree:
+        return {"within": self.duration()} if often(self.draw, percent) else {}
+
+    def did(self) -> Tree:
+        spec = self.filtered() | self.windowed()
+        if often(self.draw, 60):
+            spec["times"] = one(
+                self.draw,
+                (
+                    *({"gte": 2}, {"gte": 3}, {"gt": 1}, {"lt": 2}, {"lte": 1}, {"eq": 1}, {"eq": 2}, {"ne": 1}),
+                    *({"between": [1, 2]}, {"between": [2, 3]}, {"lt": 1}, {"gte": 1, "lt": 3}, {"gte": 0}, 1),
+                ),
+            )
+        return spec
+
+    def total(self) -> Tree:
+        agg = one(self.draw, ("sum", "avg", "min", "max", "distinct", "first", "last"))
+        paths = ["n", "items.qty", "n", "properties.n"]
+        if agg in ("distinct", "first", "last"):
+            paths += ["s", "f", "items.sku", "tags"]
+        path = one(self.draw, paths)
+        spec = self.filtered() | self.windowed() | {"of": path, "agg": agg}
+        return spec | total_comparison(self.draw, agg, EVENT_PATHS[path])
+
+    def since_last(self) -> Tree:
+        return self.filtered() | duration_comparison(self.draw, self.durations)
+
+    def since_first(self) -> Tree:
+        return self.since_last()
+
+    def step(self, place: int) -> Tree:
+        step = self.filtered()
+        if place and often(self.draw, 45):
+            step["within"] = self.duration()
+        if place and often(self.draw, 30):
+            step["after"] = self.duration()
+        return step
+
+    def sequence(self) -> Tree:
+        steps = [self.step(place) for place in range(one(self.draw, (2, 2, 2, 3, 3, 1)))]
+        return {"steps": steps} | self.windowed(50)
+
+    def then_not(self) -> Tree:
+        return self.filtered() | {"but": self.filtered(), "wait": self.duration()} | self.windowed(40)
+
+    def trait(self) -> Tree:
+        paths = few(self.draw, list(TRAIT_PATHS), 1, 2)
+        return {path: comparison(self.draw, TRAIT_PATHS[path], relative=self.durations) for path in paths}
+
+    def in_segment(self) -> Any:
+        key = one(self.draw, self.referable)
+        if often(self.draw, 60):
+            return {"key": key, "at_least": self.duration()}
+        return {"key": key} if often(self.draw, 20) else key
+
+    def chance(self) -> Tree:
+        return {"salt": one(self.draw, ("", "s", "test-é")), "lt": one(self.draw, (0.5, 0, 0.25, 0.75, 1))}
+
+    def score(self) -> Tree:
+        op = one(self.draw, ("gte", "lt", "gt", "lte", "ne"))
+        return {"model": one(self.draw, ("p", "v")), op: one(self.draw, (0.5, 0.25, 0))}
+
+    def cluster(self) -> Tree:
+        return {"model": "k", "is": one(self.draw, ("c1", "c2"))}
+
+    # Units
+
+    def segment(self, key: str) -> Tree:
+        segment: Tree = {"key": key, "when": self.condition()}
+        if often(self.draw, 35):
+            segment["until"] = self.condition(1)
+        if often(self.draw, 30):
+            segment["min_stay"] = self.duration()
+        return segment
+
+    def segmentation(self, key: str, inner: list[str]) -> tuple[Tree, list[Tree]]:
+        parts = [{"key": one_key, "when": self.condition(1)} for one_key in inner]
+        otherwise = one(self.draw, ("none", "none", f"y_{key}"))
+        return {"key": key, "segments": inner, "otherwise": otherwise}, parts
+
+    def tree(self) -> Tree:
+        keys = list(KEYS)
+        segments: list[Tree] = []
+        segmentations: list[Tree] = []
+        for kind in self.draw(st.lists(st.sampled_from(("own", "own", "one_of")), min_size=1, max_size=4)):
+            key = keys.pop()
+            if kind == "own":
+                segments.append(self.segment(key))
+                self.referable.append(key)
+                continue
+            inner = [keys.pop() for _ in range(one(self.draw, (2, 1, 3)))]
+            unit, parts = self.segmentation(key, inner)
+            segmentations.append(unit)
+            segments += parts
+            self.referable += [f"{key}.{name}" for name in [*inner, unit["otherwise"]]]
+        tree: Tree = {}
+        if segments:
+            tree["segments"] = segments[::-1] if often(self.draw, 30) else segments
+        if segmentations:
+            tree["segmentations"] = segmentations[::-1] if often(self.draw, 30) else segmentations
+        return tree
+
+
+@st.composite
+def definitions(draw: Draw, *, models: bool = False) -> Tree:
+    """Draw a valid definitions tree; with `models`, conditions on scores and clusters too."""
+    return Maker(draw, models=models).tree()

@@ -1,0 +1,328 @@
+"""Random histories for given definitions: what the definitions ask of, at the times at which they turn.
+
+Each record is first a *plan* that stands by itself (so that a failing case shrinks well), then made real in order:
+its time is taken from an earlier record's time and the definitions' durations.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.oracle import Record
+from tests.oracle.definitions import durations_ms, walk
+from tests.strategies.pools import (
+    DATES,
+    EVENT_PATHS,
+    EVENTS,
+    MIDNIGHT_MS,
+    NUMBERS,
+    TEXTS,
+    TRAIT_PATHS,
+    Draw,
+    few,
+    often,
+    one,
+)
+
+Tree = Mapping[str, Any]
+OTHERS: tuple[list[Any], ...] = ([], [{}], [{"qty": 2, "sku": "xy", "n": 2}], [[{"qty": 1, "n": 3}], None])
+LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 10, 12, 12, 14, 14, 16, 16, 18, 20, 24)  # it shrinks to the left
+CUSTOMERS = ("c1", "c2", "ü-3")
+TICK = ("segue-tick", b"1")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One record to be: whose, what, and when, reckoned from the newest time (or from an earlier record's)."""
+
+    customer: str
+    name: str
+    body: Mapping[str, Any]
+    anchor: int  # 0: the newest time so far; n: the time of the nth record before
+    delta_ms: int
+    offset: str = "Z"
+    message: str | int | None = None  # "own", an earlier record's place counted back, or none
+    odd: str = ""
+    lag_ms: int = 0
+
+
+# Values
+
+
+def _value(draw: Draw, kind: str, base_ms: int, deltas: list[int]) -> Any:
+    if often(draw, 8):
+        return one(draw, (None, "2", 2, True, [], [1, "x"], {"a": 1}, [None]))
+    match kind:
+        case "number":
+            return one(draw, NUMBERS if often(draw, 40) else (0, 1, 2, 3))
+        case "text":
+            return one(draw, TEXTS)
+        case "flag":
+            return one(draw, (True, False))
+        case "list":
+            return few(draw, ("x", "xy", 1, 2.5, True, "é"), 0, 3)
+    if often(draw, 30):
+        return one(draw, (*DATES, "2026-02-30", "tomorrow", "2026-03-01T00:00:60Z"))
+    return timestamp(base_ms + one(draw, deltas), one(draw, OFFSETS))
+
+
+def _place(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value at a path; on the way, objects or lists of objects."""
+    *way, last = path.split(".")
+    for step in way:
+        tree = tree.setdefault(step, {})
+        if isinstance(tree, list):
+            tree = tree[0]
+        if not isinstance(tree, dict):
+            return
+    tree[last] = value
+
+
+def _listed(draw: Draw, tree: dict[str, Any]) -> None:
+    """Turn some objects on the way into lists of objects."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and often(draw, 55):
+            tree[key] = [value, *one(draw, OTHERS)]
+
+
+def _body(draw: Draw, paths: Mapping[str, str], base_ms: int, deltas: list[int]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, kind in paths.items():
+        if often(draw, 65):
+            _place(tree, path, _value(draw, kind, base_ms, deltas))
+    _listed(draw, tree)
+    return tree
+
+
+# Times
+
+OFFSETS = ("Z", "Z", "Z", "z", "+00:00", "+02:00", "-11:30")
+
+
+def timestamp(ms: int, offset: str) -> str:
+    """Write an instant as RFC 3339 with this offset; `z` stands for lower-case letters and more digits than ms."""
+    sign = -1 if offset.startswith("-") else 1
+    hours, minutes = (int(offset[1:3]), int(offset[4:])) if offset[1:] else (0, 0)
+    local = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(
+        milliseconds=ms, minutes=sign * (hours * 60 + minutes)
+    )
+    text = local.strftime("%Y-%m-%dT%H:%M:%S")
+    if offset == "z":
+        return f"{text.lower()}.{local.microsecond // 1000:03d}999z"
+    fraction = f".{local.microsecond // 1000:03d}" if local.microsecond else ""
+    return text + fraction + offset
+
+
+def _deltas(durations: list[int]) -> list[int]:
+    """Return steps in time that land on boundaries, just before and just after them; small ones first."""
+    steps = {0, 1}
+    for a in durations:
+        steps |= {a - 1, a, a + 1, a // 2}
+        steps |= {a - b for b in durations} | {a + b for b in durations}
+    return sorted((one for one in steps if one >= 0), key=abs)
+
+
+# Plans
+
+
+ODD = (
+    *("array_properties", "string_traits", "empty_message", "number_message", "both_ids", "number_user_id"),
+    *("unknown_field", "twice_the_key", "resend", "resend", "resend"),
+)
+BAD = (
+    *(
+        "not_json",
+        "nan",
+        "surrogate",
+        "no_id",
+        "no_type",
+        "unknown_type",
+        "no_name",
+        "date_only",
+        "leap",
+        "number_time",
+    ),
+    *("huge_number", "array", "empty", "no_timestamp", "too_large", "long_id", "many_traits", "wrong_key", "no_key"),
+)
+
+
+class Planner:
+    """Draws plans for definitions."""
+
+    def __init__(self, draw: Draw, definitions: Tree, *, live: bool, grace_ms: int) -> None:
+        self.draw = draw
+        self.deltas = _deltas(durations_ms(definitions))
+        self.names = _asked_names(definitions)
+        self.event_paths = _asked_paths(definitions, EVENT_PATHS)
+        self.trait_paths = _asked_paths(definitions, TRAIT_PATHS)
+        self.customers = CUSTOMERS[: one(draw, (1, 1, 1, 2, 3))]
+        self.lags = _lags(self.deltas, grace_ms) if live else [0]
+
+    def plan(self) -> Plan:
+        draw = self.draw
+        name = one(draw, self.names)
+        body = self._body(name)
+        if often(draw, 20):
+            anchor, delta = one(draw, (1, 2, 3, 4, 6)), one(draw, self.deltas) * one(draw, (1, 1, -1))
+        else:
+            anchor, delta = 0, one(draw, self.deltas)
+        return Plan(
+            one(draw, self.customers),
+            name,
+            body,
+            anchor,
+            delta,
+            offset=one(draw, OFFSETS) if often(draw, 15) else "Z",
+            message=one(draw, ("own", None, "own", "own", 1, 2)) if often(draw, 30) else "own",
+            odd=(one(draw, BAD) if often(draw, 40) else one(draw, ODD)) if often(draw, 10) else "",
+            lag_ms=one(draw, self.lags),
+        )
+
+    def _body(self, name: str) -> dict[str, Any]:
+        body = _event_body(_body(self.draw, self.event_paths, MIDNIGHT_MS, self.deltas))
+        if name == "identify":
+            traits = _body(self.draw, self.trait_paths, MIDNIGHT_MS, self.deltas)
+            for path in self.trait_paths:
+                if often(self.draw, 10):
+                    traits[path.partition(".")[0]] = None
+            asked = body.get("traits")
+            body["traits"] = traits | (asked if isinstance(asked, dict) else {})
+        return body
+
+
+def _lags(deltas: list[int], grace_ms: int) -> list[int]:
+    """Return how long after its own time the broker takes an event: mostly at once, also late, also before it."""
+    return [0, 0, 0, 1, grace_ms, grace_ms + 1, grace_ms // 2, 5 * grace_ms + 5, -1, -500, -2001, -70_000, *deltas[-2:]]
+
+
+def _asked_names(definitions: Tree) -> list[str]:
+    """Return names for events: those that the definitions count, as often as they do, and one of each other."""
+    asked: list[str] = []
+    for node in walk(definitions):
+        names = node.get("event", [])
+        asked += names if isinstance(names, list) else [names]
+        asked += ["identify"] if "trait" in node else []
+    return [one for one in asked if one != "*"] * 3 + list(EVENTS) + ["screen", "group", "alias", "page"]
+
+
+def _asked_paths(definitions: Tree, known: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the known paths that any condition reads."""
+    asked = {str(node["of"]) for node in walk(definitions) if "of" in node}
+    asked |= {key for node in walk(definitions) for key in node}
+    return {path: kind for path, kind in known.items() if path in asked}
+
+
+def _event_body(tree: dict[str, Any]) -> dict[str, Any]:
+    """Share out what paths reach: `context`, `traits` and `properties` to the event, the rest to its properties."""
+    own = {key: tree.pop(key) for key in ("context", "traits", "type") if key in tree}
+    own.pop("type", None)
+    properties = tree.pop("properties", {})
+    if isinstance(properties, dict):
+        tree |= properties
+    return own | ({"properties": tree} if tree else {})
+
+
+# From plans to records
+
+
+class Writer:
+    """Writes planned records one after the other."""
+
+    def __init__(self, *, live: bool) -> None:
+        self.live = live
+        self.records: list[Record] = []
+        self.times = [MIDNIGHT_MS - 5000]
+        self.broker_ms = self.times[0]
+
+    def write(self, plan: Plan) -> None:
+        """Make one planned record real."""
+        anchor = max(self.times) if plan.anchor == 0 else self.times[-min(plan.anchor, len(self.times))]
+        ts = anchor + plan.delta_ms
+        sent = [one for one in self.records if one.value][-max(plan.anchor, 1) :]
+        if plan.odd == "resend" and sent:
+            key, value = sent[0].key, sent[0].value
+        else:
+            key, value = self._key(plan), _value_bytes(self._event(plan, ts), plan.odd)
+        self.times.append(ts)
+        self.broker_ms = max(self.broker_ms, ts + plan.lag_ms)
+        self.records.append(Record(value, key, self.broker_ms))
+
+    def tick(self, delta_ms: int) -> None:
+        """Write what a worker writes to read the broker's time."""
+        self.broker_ms += delta_ms
+        self.records.append(Record(b"", None, self.broker_ms, headers=(TICK,)))
+
+    def _key(self, plan: Plan) -> bytes | None:
+        if plan.odd == "no_key":
+            return None
+        if plan.odd == "wrong_key":
+            return plan.customer.encode() + b"x"
+        return (plan.customer if plan.odd != "long_id" else "i" * 257).encode()
+
+    def _event(self, plan: Plan, ts: int) -> dict[str, Any]:
+        track = plan.name in ("buy", "view", "cart")
+        event: dict[str, Any] = {"type": "track", "event": plan.name} if track else {"type": plan.name}
+        event["userId"] = plan.customer
+        event["timestamp"] = timestamp(ts, plan.offset)
+        if plan.message is not None:
+            back = 0 if plan.message == "own" else int(plan.message)
+            event["messageId"] = f"m{max(len(self.records) - back, 0)}"
+        return event | dict(plan.body) | _odd_fields(plan)
+
+
+def _odd_fields(plan: Plan) -> dict[str, Any]:
+    """Return what makes an event odd but still good, or bad."""
+    fields: dict[str, dict[str, Any]] = {
+        "array_properties": {"properties": ["x"]},
+        "string_traits": {"traits": "plan"},
+        "empty_message": {"messageId": ""},
+        "number_message": {"messageId": 5},
+        "both_ids": {"anonymousId": "other"},
+        "number_user_id": {"userId": 7, "anonymousId": plan.customer},
+        "unknown_field": {"sentAt": 5, "integrations": {"All": True}},
+        "no_id": {"userId": None, "anonymousId": ""},
+        "no_type": {"type": None},
+        "unknown_type": {"type": "Track"},
+        "no_name": {"type": "track", "event": ""},
+        "date_only": {"timestamp": "2026-03-01"},
+        "leap": {"timestamp": "2026-03-01T00:00:60Z"},
+        "number_time": {"timestamp": MIDNIGHT_MS},
+        "no_timestamp": {"timestamp": None},
+        "long_id": {"userId": "i" * 257},
+        "many_traits": {"type": "identify", "traits": {f"t{place}": place for place in range(257)}},
+        "too_large": {"context": {"x": "x" * 65_536}},
+    }
+    return fields.get(plan.odd, {})
+
+
+def _value_bytes(event: dict[str, Any], odd: str) -> bytes:
+    data = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    front = {
+        "nan": b'{"x":NaN,',
+        "surrogate": b'{"x":"\\ud800",',
+        "huge_number": b'{"x":[-1e400],',
+        "twice_the_key": b'{"timestamp":"never","userId":"other",',
+    }
+    if odd in front:
+        return front[odd] + data[1:]
+    return {"not_json": data[:-1], "array": b"[" + data + b"]", "empty": b""}.get(odd, data)
+
+
+@st.composite
+def histories(draw: Draw, definitions: Tree, *, live: bool = False, grace_ms: int = 1000) -> list[Record]:
+    """Draw the records of a few customers for these definitions; with `live`, broker times that matter, and ticks."""
+    planner = Planner(draw, definitions, live=live, grace_ms=grace_ms)
+    writer = Writer(live=live)
+    for _ in range(one(draw, LENGTHS)):
+        writer.write(planner.plan())
+        if live and often(draw, 10):
+            writer.tick(one(draw, planner.deltas))
+    if live and often(draw, 60):
+        writer.tick(one(draw, planner.deltas) + grace_ms)
+    return writer.records
