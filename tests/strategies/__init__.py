@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.strategies.cases import PROPERTY_CASES, Case, live_cases, property_settings, replay_cases
+from tests.strategies.cases import PROPERTY_CASES, Case, live_cases, property_settings, replay_cases, sample
 from tests.strategies.definitions import definitions
 from tests.strategies.histories import histories
+from tests.strategies.shrink import minimize
 
 __all__ = [
     "PROPERTY_CASES",
@@ -12,6 +13,8 @@ __all__ = [
     "definitions",
     "histories",
     "live_cases",
+    "minimize",
     "property_settings",
     "replay_cases",
+    "sample",
 ]

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.oracle import Record, Result, expected_live, expected_replay
 from tests.oracle.replay import DAY_MS
-from tests.strategies.definitions import definitions
-from tests.strategies.histories import histories
-from tests.strategies.pools import Draw, often, one
+from tests.strategies.definitions import Maker
+from tests.strategies.histories import make_history
+from tests.strategies.pools import Dice, HypothesisDice, SeededDice, often, one
 from tests.strategies.show import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PROPERTY_CASES = int(os.environ.get("SEGUE_PROPERTY_CASES", "2500"))
 
@@ -67,35 +67,43 @@ class Case:
         printer.text(show(self))
 
 
-@st.composite
-def replay_cases(draw: Draw, *, models: bool = False) -> Case:
-    """Draw a case for `segue replay` of a file."""
-    tree = draw(definitions(models=models))
-    records = draw(histories(tree))
-    return Case(tree, records, until_ms=_until(draw, records), max_late_ms=one(draw, MAX_LATES))
-
-
-@st.composite
-def live_cases(draw: Draw, *, models: bool = False) -> Case:
-    """Draw a case for a worker, or `segue replay --live`."""
-    tree = draw(definitions(models=models))
-    grace = one(draw, (1000, 0, 3, 5000))
-    records = draw(histories(tree, live=True, grace_ms=grace))
+def make_case(dice: Dice, *, live: bool, models: bool = False) -> Case:
+    """Make a case for `segue replay` of a file, or (live) for a worker."""
+    tree = Maker(dice, models=models).tree()
+    grace_ms = one(dice, (1000, 0, 3, 5000)) if live else 1000
+    records = make_history(dice, tree, live=live, grace_ms=grace_ms)
     return Case(
         tree,
         records,
-        live=True,
-        until_ms=_until(draw, records),
-        max_late_ms=one(draw, MAX_LATES),
-        grace_ms=grace,
-        clock_skew_ms=one(draw, (100, 0, 1)),
-        max_future_ms=one(draw, (60_000, 2000, 0)),
+        live=live,
+        until_ms=_until(dice, records),
+        max_late_ms=one(dice, MAX_LATES),
+        grace_ms=grace_ms,
+        clock_skew_ms=one(dice, (100, 0, 1)) if live else 100,
+        max_future_ms=one(dice, (60_000, 2000, 0)) if live else 60_000,
     )
+
+
+def sample(seed: int, *, live: bool, models: bool = False) -> Case:
+    """Return the case of a seed: the same one on every machine."""
+    return make_case(SeededDice(seed), live=live, models=models)
+
+
+@st.composite
+def replay_cases(draw: Callable[[st.SearchStrategy[int]], int], *, models: bool = False) -> Case:
+    """Draw a case for `segue replay` of a file."""
+    return make_case(HypothesisDice(draw), live=False, models=models)
+
+
+@st.composite
+def live_cases(draw: Callable[[st.SearchStrategy[int]], int], *, models: bool = False) -> Case:
+    """Draw a case for a worker, or `segue replay --live`."""
+    return make_case(HypothesisDice(draw), live=True, models=models)
 
 
 MAX_LATES = (DAY_MS, DAY_MS, DAY_MS, 5000, 1000, 1)
 STEPS_MS = (3_600_001, 0, 1, 1000, 2000, 5000, 60_000, 172_800_000, -1, -1000)
 
 
-def _until(draw: Draw, records: Sequence[Record]) -> int | None:
-    return max(one_record.broker_ms for one_record in records) + one(draw, STEPS_MS) if often(draw, 60) else None
+def _until(dice: Dice, records: Sequence[Record]) -> int | None:
+    return max(record.broker_ms for record in records) + one(dice, STEPS_MS) if often(dice, 60) else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
 from tests.strategies.comparisons import comparison, duration_comparison, total_comparison
-from tests.strategies.pools import EVENT_PATHS, EVENTS, SCALES, TRAIT_PATHS, Draw, few, often, one
+from tests.strategies.pools import EVENT_PATHS, EVENTS, SCALES, TRAIT_PATHS, Dice, HypothesisDice, few, often, one
 
 Tree = dict[str, Any]
 
@@ -21,53 +22,53 @@ KEYS = tuple("mdqbzfkatwcshpxgvrniejlu")
 class Maker:
     """Draws one definitions tree; its conditions share a few durations and refer to what was made before them."""
 
-    def __init__(self, draw: Draw, *, models: bool) -> None:
-        self.draw = draw
-        self.durations = few(draw, one(draw, SCALES), 1, 4)
+    def __init__(self, dice: Dice, *, models: bool) -> None:
+        self.dice = dice
+        self.durations = few(dice, one(dice, SCALES), 1, 4)
         self.referable: list[str] = []
         self.models = models
 
     def duration(self) -> str:
-        return one(self.draw, self.durations)
+        return one(self.dice, self.durations)
 
     # Conditions
 
     def condition(self, depth: int = 2) -> Tree:
-        if depth and often(self.draw, 40):
-            kind = one(self.draw, ("all", "any", "not"))
+        if depth and often(self.dice, 40):
+            kind = one(self.dice, ("all", "any", "not"))
             if kind == "not":
                 return {"not": self.condition(depth - 1)}
-            return {kind: [self.condition(depth - 1) for _ in range(one(self.draw, (2, 2, 2, 3, 1, 0)))]}
+            return {kind: [self.condition(depth - 1) for _ in range(one(self.dice, (2, 2, 2, 3, 1, 0)))]}
         return self.leaf()
 
     def leaf(self) -> Tree:
         kinds = [*LEAVES, *LEAVES, *RARE_LEAVES]
         kinds += ["in_segment"] * 4 if self.referable else []
         kinds += MODEL_LEAVES * 2 if self.models else ()
-        kind = one(self.draw, kinds)
+        kind = one(self.dice, kinds)
         body: Any = getattr(self, kind)()
         return {kind: body}
 
     def event(self) -> str | list[str]:
-        if often(self.draw, 15):
+        if often(self.dice, 15):
             return "*"
-        return few(self.draw, EVENTS, 1, 3) if often(self.draw, 15) else one(self.draw, EVENTS)
+        return few(self.dice, EVENTS, 1, 3) if often(self.dice, 15) else one(self.dice, EVENTS)
 
     def filtered(self) -> Tree:
         spec: Tree = {"event": self.event()}
-        if often(self.draw, 25):
-            paths = few(self.draw, list(EVENT_PATHS), 1, 2)
-            spec["where"] = {path: comparison(self.draw, EVENT_PATHS[path]) for path in paths}
+        if often(self.dice, 25):
+            paths = few(self.dice, list(EVENT_PATHS), 1, 2)
+            spec["where"] = {path: comparison(self.dice, EVENT_PATHS[path]) for path in paths}
         return spec
 
     def windowed(self, percent: int = 75) -> Tree:
-        return {"within": self.duration()} if often(self.draw, percent) else {}
+        return {"within": self.duration()} if often(self.dice, percent) else {}
 
     def did(self) -> Tree:
         spec = self.filtered() | self.windowed()
-        if often(self.draw, 60):
+        if often(self.dice, 60):
             spec["times"] = one(
-                self.draw,
+                self.dice,
                 (
                     *({"gte": 2}, {"gte": 3}, {"gt": 1}, {"lt": 2}, {"lte": 1}, {"eq": 1}, {"eq": 2}, {"ne": 1}),
                     *({"between": [1, 2]}, {"between": [2, 3]}, {"lt": 1}, {"gte": 1, "lt": 3}, {"gte": 0}, 1),
@@ -76,94 +77,94 @@ class Maker:
         return spec
 
     def total(self) -> Tree:
-        agg = one(self.draw, ("sum", "avg", "min", "max", "distinct", "first", "last"))
+        agg = one(self.dice, ("sum", "avg", "min", "max", "distinct", "first", "last"))
         paths = ["n", "items.qty", "n", "properties.n"]
         if agg in ("distinct", "first", "last"):
             paths += ["s", "f", "items.sku", "tags"]
-        path = one(self.draw, paths)
+        path = one(self.dice, paths)
         spec = self.filtered() | self.windowed() | {"of": path, "agg": agg}
-        return spec | total_comparison(self.draw, agg, EVENT_PATHS[path])
+        return spec | total_comparison(self.dice, agg, EVENT_PATHS[path])
 
     def since_last(self) -> Tree:
-        return self.filtered() | duration_comparison(self.draw, self.durations)
+        return self.filtered() | duration_comparison(self.dice, self.durations)
 
     def since_first(self) -> Tree:
         return self.since_last()
 
     def step(self, place: int) -> Tree:
         step = self.filtered()
-        if place and often(self.draw, 45):
+        if place and often(self.dice, 45):
             step["within"] = self.duration()
-        if place and often(self.draw, 30):
+        if place and often(self.dice, 30):
             step["after"] = self.duration()
         return step
 
     def sequence(self) -> Tree:
-        steps = [self.step(place) for place in range(one(self.draw, (2, 2, 2, 3, 3, 1)))]
+        steps = [self.step(place) for place in range(one(self.dice, (2, 2, 2, 3, 3, 1)))]
         return {"steps": steps} | self.windowed(50)
 
     def then_not(self) -> Tree:
         return self.filtered() | {"but": self.filtered(), "wait": self.duration()} | self.windowed(40)
 
     def trait(self) -> Tree:
-        paths = few(self.draw, list(TRAIT_PATHS), 1, 2)
-        return {path: comparison(self.draw, TRAIT_PATHS[path], relative=self.durations) for path in paths}
+        paths = few(self.dice, list(TRAIT_PATHS), 1, 2)
+        return {path: comparison(self.dice, TRAIT_PATHS[path], relative=self.durations) for path in paths}
 
     def in_segment(self) -> Any:
-        key = one(self.draw, self.referable)
-        if often(self.draw, 60):
+        key = one(self.dice, self.referable)
+        if often(self.dice, 60):
             return {"key": key, "at_least": self.duration()}
-        return {"key": key} if often(self.draw, 20) else key
+        return {"key": key} if often(self.dice, 20) else key
 
     def chance(self) -> Tree:
-        return {"salt": one(self.draw, ("", "s", "test-é")), "lt": one(self.draw, (0.5, 0, 0.25, 0.75, 1))}
+        return {"salt": one(self.dice, ("", "s", "test-é")), "lt": one(self.dice, (0.5, 0, 0.25, 0.75, 1))}
 
     def score(self) -> Tree:
-        op = one(self.draw, ("gte", "lt", "gt", "lte", "ne"))
-        return {"model": one(self.draw, ("p", "v")), op: one(self.draw, (0.5, 0.25, 0))}
+        op = one(self.dice, ("gte", "lt", "gt", "lte", "ne"))
+        return {"model": one(self.dice, ("p", "v")), op: one(self.dice, (0.5, 0.25, 0))}
 
     def cluster(self) -> Tree:
-        return {"model": "k", "is": one(self.draw, ("c1", "c2"))}
+        return {"model": "k", "is": one(self.dice, ("c1", "c2"))}
 
     # Units
 
     def segment(self, key: str) -> Tree:
         segment: Tree = {"key": key, "when": self.condition()}
-        if often(self.draw, 35):
+        if often(self.dice, 35):
             segment["until"] = self.condition(1)
-        if often(self.draw, 30):
+        if often(self.dice, 30):
             segment["min_stay"] = self.duration()
         return segment
 
     def segmentation(self, key: str, inner: list[str]) -> tuple[Tree, list[Tree]]:
         parts = [{"key": one_key, "when": self.condition(1)} for one_key in inner]
-        otherwise = one(self.draw, ("none", "none", f"y_{key}"))
+        otherwise = one(self.dice, ("none", "none", f"y_{key}"))
         return {"key": key, "segments": inner, "otherwise": otherwise}, parts
 
     def tree(self) -> Tree:
         keys = list(KEYS)
         segments: list[Tree] = []
         segmentations: list[Tree] = []
-        for kind in self.draw(st.lists(st.sampled_from(("own", "own", "one_of")), min_size=1, max_size=4)):
+        for _ in range(one(self.dice, (1, 2, 2, 3, 3, 4))):
             key = keys.pop()
-            if kind == "own":
+            if not often(self.dice, 35):
                 segments.append(self.segment(key))
                 self.referable.append(key)
                 continue
-            inner = [keys.pop() for _ in range(one(self.draw, (2, 1, 3)))]
+            inner = [keys.pop() for _ in range(one(self.dice, (2, 1, 3)))]
             unit, parts = self.segmentation(key, inner)
             segmentations.append(unit)
             segments += parts
             self.referable += [f"{key}.{name}" for name in [*inner, unit["otherwise"]]]
         tree: Tree = {}
         if segments:
-            tree["segments"] = segments[::-1] if often(self.draw, 30) else segments
+            tree["segments"] = segments[::-1] if often(self.dice, 30) else segments
         if segmentations:
-            tree["segmentations"] = segmentations[::-1] if often(self.draw, 30) else segmentations
+            tree["segmentations"] = segmentations[::-1] if often(self.dice, 30) else segmentations
         return tree
 
 
 @st.composite
-def definitions(draw: Draw, *, models: bool = False) -> Tree:
+def definitions(draw: Callable[[st.SearchStrategy[int]], int], *, models: bool = False) -> Tree:
     """Draw a valid definitions tree; with `models`, conditions on scores and clusters too."""
-    return Maker(draw, models=models).tree()
+    return Maker(HypothesisDice(draw), models=models).tree()

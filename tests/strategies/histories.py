@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ from tests.strategies.pools import (
     NUMBERS,
     TEXTS,
     TRAIT_PATHS,
-    Draw,
+    Dice,
+    HypothesisDice,
     few,
     often,
     one,
@@ -55,21 +56,21 @@ class Plan:
 # Values
 
 
-def _value(draw: Draw, kind: str, base_ms: int, deltas: list[int]) -> Any:
-    if often(draw, 8):
-        return one(draw, (None, "2", 2, True, [], [1, "x"], {"a": 1}, [None]))
+def _value(dice: Dice, kind: str, base_ms: int, deltas: list[int]) -> Any:
+    if often(dice, 8):
+        return one(dice, (None, "2", 2, True, [], [1, "x"], {"a": 1}, [None]))
     match kind:
         case "number":
-            return one(draw, NUMBERS if often(draw, 40) else (0, 1, 2, 3))
+            return one(dice, NUMBERS if often(dice, 40) else (0, 1, 2, 3))
         case "text":
-            return one(draw, TEXTS)
+            return one(dice, TEXTS)
         case "flag":
-            return one(draw, (True, False))
+            return one(dice, (True, False))
         case "list":
-            return few(draw, ("x", "xy", 1, 2.5, True, "é"), 0, 3)
-    if often(draw, 30):
-        return one(draw, (*DATES, "2026-02-30", "tomorrow", "2026-03-01T00:00:60Z"))
-    return timestamp(base_ms + one(draw, deltas), one(draw, OFFSETS))
+            return few(dice, ("x", "xy", 1, 2.5, True, "é"), 0, 3)
+    if often(dice, 30):
+        return one(dice, (*DATES, "2026-02-30", "tomorrow", "2026-03-01T00:00:60Z"))
+    return timestamp(base_ms + one(dice, deltas), one(dice, OFFSETS))
 
 
 def _place(tree: dict[str, Any], path: str, value: Any) -> None:
@@ -84,19 +85,19 @@ def _place(tree: dict[str, Any], path: str, value: Any) -> None:
     tree[last] = value
 
 
-def _listed(draw: Draw, tree: dict[str, Any]) -> None:
+def _listed(dice: Dice, tree: dict[str, Any]) -> None:
     """Turn some objects on the way into lists of objects."""
     for key, value in tree.items():
-        if isinstance(value, dict) and often(draw, 55):
-            tree[key] = [value, *one(draw, OTHERS)]
+        if isinstance(value, dict) and often(dice, 55):
+            tree[key] = [value, *one(dice, OTHERS)]
 
 
-def _body(draw: Draw, paths: Mapping[str, str], base_ms: int, deltas: list[int]) -> dict[str, Any]:
+def _body(dice: Dice, paths: Mapping[str, str], base_ms: int, deltas: list[int]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path, kind in paths.items():
-        if often(draw, 65):
-            _place(tree, path, _value(draw, kind, base_ms, deltas))
-    _listed(draw, tree)
+        if often(dice, 65):
+            _place(tree, path, _value(dice, kind, base_ms, deltas))
+    _listed(dice, tree)
     return tree
 
 
@@ -155,41 +156,41 @@ BAD = (
 class Planner:
     """Draws plans for definitions."""
 
-    def __init__(self, draw: Draw, definitions: Tree, *, live: bool, grace_ms: int) -> None:
-        self.draw = draw
+    def __init__(self, dice: Dice, definitions: Tree, *, live: bool, grace_ms: int) -> None:
+        self.dice = dice
         self.deltas = _deltas(durations_ms(definitions))
         self.names = _asked_names(definitions)
         self.event_paths = _asked_paths(definitions, EVENT_PATHS)
         self.trait_paths = _asked_paths(definitions, TRAIT_PATHS)
-        self.customers = CUSTOMERS[: one(draw, (1, 1, 1, 2, 3))]
+        self.customers = CUSTOMERS[: one(dice, (1, 1, 1, 2, 3))]
         self.lags = _lags(self.deltas, grace_ms) if live else [0]
 
     def plan(self) -> Plan:
-        draw = self.draw
-        name = one(draw, self.names)
+        dice = self.dice
+        name = one(dice, self.names)
         body = self._body(name)
-        if often(draw, 20):
-            anchor, delta = one(draw, (1, 2, 3, 4, 6)), one(draw, self.deltas) * one(draw, (1, 1, -1))
+        if often(dice, 20):
+            anchor, delta = one(dice, (1, 2, 3, 4, 6)), one(dice, self.deltas) * one(dice, (1, 1, -1))
         else:
-            anchor, delta = 0, one(draw, self.deltas)
+            anchor, delta = 0, one(dice, self.deltas)
         return Plan(
-            one(draw, self.customers),
+            one(dice, self.customers),
             name,
             body,
             anchor,
             delta,
-            offset=one(draw, OFFSETS) if often(draw, 15) else "Z",
-            message=one(draw, ("own", None, "own", "own", 1, 2)) if often(draw, 30) else "own",
-            odd=(one(draw, BAD) if often(draw, 40) else one(draw, ODD)) if often(draw, 10) else "",
-            lag_ms=one(draw, self.lags),
+            offset=one(dice, OFFSETS) if often(dice, 15) else "Z",
+            message=one(dice, ("own", None, None, 1, 2)) if often(dice, 12) else "own",
+            odd=(one(dice, BAD) if often(dice, 40) else one(dice, ODD)) if often(dice, 10) else "",
+            lag_ms=one(dice, self.lags),
         )
 
     def _body(self, name: str) -> dict[str, Any]:
-        body = _event_body(_body(self.draw, self.event_paths, MIDNIGHT_MS, self.deltas))
+        body = _event_body(_body(self.dice, self.event_paths, MIDNIGHT_MS, self.deltas))
         if name == "identify":
-            traits = _body(self.draw, self.trait_paths, MIDNIGHT_MS, self.deltas)
+            traits = _body(self.dice, self.trait_paths, MIDNIGHT_MS, self.deltas)
             for path in self.trait_paths:
-                if often(self.draw, 10):
+                if often(self.dice, 10):
                     traits[path.partition(".")[0]] = None
             asked = body.get("traits")
             body["traits"] = traits | (asked if isinstance(asked, dict) else {})
@@ -314,15 +315,22 @@ def _value_bytes(event: dict[str, Any], odd: str) -> bytes:
     return {"not_json": data[:-1], "array": b"[" + data + b"]", "empty": b""}.get(odd, data)
 
 
-@st.composite
-def histories(draw: Draw, definitions: Tree, *, live: bool = False, grace_ms: int = 1000) -> list[Record]:
-    """Draw the records of a few customers for these definitions; with `live`, broker times that matter, and ticks."""
-    planner = Planner(draw, definitions, live=live, grace_ms=grace_ms)
+def make_history(dice: Dice, definitions: Tree, *, live: bool, grace_ms: int) -> list[Record]:
+    """Make the records of a few customers for these definitions."""
+    planner = Planner(dice, definitions, live=live, grace_ms=grace_ms)
     writer = Writer(live=live)
-    for _ in range(one(draw, LENGTHS)):
+    for _ in range(one(dice, LENGTHS)):
         writer.write(planner.plan())
-        if live and often(draw, 10):
-            writer.tick(one(draw, planner.deltas))
-    if live and often(draw, 60):
-        writer.tick(one(draw, planner.deltas) + grace_ms)
+        if live and often(dice, 10):
+            writer.tick(one(dice, planner.deltas))
+    if live and often(dice, 60):
+        writer.tick(one(dice, planner.deltas) + grace_ms)
     return writer.records
+
+
+@st.composite
+def histories(
+    draw: Callable[[st.SearchStrategy[int]], int], definitions: Tree, *, live: bool = False, grace_ms: int = 1000
+) -> list[Record]:
+    """Draw the records of a few customers for these definitions; with `live`, broker times that matter, and ticks."""
+    return make_history(HypothesisDice(draw), definitions, live=live, grace_ms=grace_ms)

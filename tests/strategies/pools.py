@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+import random
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
 T = TypeVar("T")
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 EVENTS = ("buy", "view", "cart", "page", "identify")
 # A ruleset's durations are mostly of one scale, or those of one part would drown those of the other.
@@ -58,18 +60,46 @@ TRAIT_PATHS = {
 }
 
 
-def one(draw: Draw, options: Sequence[T]) -> T:
+class Dice(Protocol):
+    """Where chance comes from: hypothesis, which can shrink what it drew, or a seed, which is twenty times as fast."""
+
+    def below(self, bound: int) -> int:
+        """Return a number from 0 up to, and without, `bound`; smaller is simpler."""
+        ...
+
+
+class HypothesisDice:
+    """Draws from hypothesis."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[int]], int]) -> None:
+        self._draw = draw
+
+    def below(self, bound: int) -> int:
+        return self._draw(st.integers(0, bound - 1))
+
+
+class SeededDice:
+    """Draws from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def below(self, bound: int) -> int:
+        return int(self._random.random() * bound)
+
+
+def one(dice: Dice, options: Sequence[T]) -> T:
     """Draw one of several."""
-    chosen: T = draw(st.sampled_from(options))
-    return chosen
+    return options[dice.below(len(options))]
 
 
-def often(draw: Draw, percent: int) -> bool:
-    """Draw true in so many cases of a hundred; it shrinks to false."""
-    return bool(draw(st.integers(0, 99)) >= 100 - percent)
+def often(dice: Dice, percent: int) -> bool:
+    """Draw true in so many cases of a hundred; false is simpler."""
+    return dice.below(100) >= 100 - percent
 
 
-def few(draw: Draw, options: Sequence[T], least: int, most: int) -> list[T]:
+def few(dice: Dice, options: Sequence[T], least: int, most: int) -> list[T]:
     """Draw a few different ones, in any order."""
-    chosen: list[T] = draw(st.lists(st.sampled_from(options), min_size=least, max_size=most, unique=True))
-    return chosen
+    left = list(options)
+    count = least + dice.below(min(most, len(left)) - least + 1)
+    return [left.pop(dice.below(len(left))) for _ in range(count)]
