@@ -34,7 +34,7 @@ REPLY_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 1000
 
 # What a server says while something passes by itself: loading its file, busy with a script, failing over.
-_PASSING = ("LOADING", "BUSY ", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS")
+_PASSING = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS"})
 
 _REMEDIES = {
     "OOM": "it is at its memory limit; raise its maxmemory",
@@ -72,6 +72,8 @@ class Link:
                     raise self._explained(what, error) from error
                 if pause_s == FIRST_PAUSE_S:
                     logger.warning("%s: %s (%s); trying again", what, self.address, error)
+                if _word(error) == "READONLY":  # a failover: the name may stand for another server by now
+                    await self.client.connection_pool.disconnect(inuse_connections=False)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -80,8 +82,7 @@ class Link:
         await self.client.aclose()
 
     def _explained(self, what: str, error: RedisError) -> SegueError:
-        text = str(error)
-        word = text.partition(" ")[0]
+        text, word = str(error), _word(error)
         if word == "FENCED":
             return Fenced(f"{what}: {_said(text)}: another worker or a newer ruleset has taken over")
         if word in {"STATE", "WRONGTYPE"}:
@@ -102,7 +103,12 @@ class Link:
 def _passes(error: RedisError) -> bool:
     if isinstance(error, AuthenticationError | AuthorizationError):  # both are ConnectionErrors to redis-py
         return False
-    return isinstance(error, RedisConnectionError | RedisTimeoutError) or str(error).startswith(_PASSING)
+    return isinstance(error, RedisConnectionError | RedisTimeoutError) or _word(error) in _PASSING
+
+
+def _word(error: RedisError) -> str:
+    """Return the word a server's error begins with; redis-py takes those that it knows out of the text."""
+    return error.status_code or str(error).partition(" ")[0]
 
 
 def _said(text: str) -> str:
