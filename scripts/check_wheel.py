@@ -1,4 +1,4 @@
-"""Check that the wheel holds the three packages and nothing else, and that each module of it can be imported.
+"""Check that the wheel holds the three packages and nothing else, and that each of its modules can be imported.
 
 Usage: check_wheel.py WHEEL. Exits 1 with what is wrong.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import tempfile
 import zipfile
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 PACKAGES = ("rules", "state", "streams")
@@ -26,24 +28,28 @@ def problems(wheel: Path) -> list[str]:
     ]
 
 
-def import_all(wheel: Path) -> int:
-    """Import every module from the wheel itself; return how many there are."""
-    sys.path[:] = [str(wheel), *(path for path in sys.path if Path(path).resolve() != Path.cwd())]
-    with zipfile.ZipFile(wheel) as archive:
-        files = [PurePosixPath(name) for name in archive.namelist() if name.endswith(".py")]
+def import_all(folder: Path) -> int:
+    """Import every module of the unpacked wheel, and what its command starts; return how many there are."""
+    # Neither from the folder we stand in nor from an editable installation of it.
+    sys.path[:] = [str(folder), *(path for path in sys.path if Path(path).resolve() != Path.cwd())]
+    files = [file.relative_to(folder) for file in folder.rglob("*.py")]
     for file in files:
         module = importlib.import_module(".".join(file.with_suffix("").parts).removesuffix(".__init__"))
-        if not str(module.__file__).startswith(str(wheel)):
+        if not Path(str(module.__file__)).is_relative_to(folder):
             sys.exit(f"{module.__name__} came from {module.__file__}, not from the wheel")
+    for command in metadata.PathDistribution(next(folder.glob("*.dist-info"))).entry_points:
+        command.load()
     return len(files)
 
 
 def main() -> None:
     """Check the wheel named on the command line."""
-    wheel = Path(sys.argv[1]).resolve()
+    wheel = Path(sys.argv[1])
     if found := problems(wheel):
         sys.exit("\n".join(found))
-    print(f"{wheel.name}: {import_all(wheel)} modules in {', '.join(PACKAGES)}")
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+        print(f"{wheel.name}: {import_all(Path(folder).resolve())} modules in {', '.join(PACKAGES)}")
 
 
 if __name__ == "__main__":
