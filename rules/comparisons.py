@@ -34,11 +34,14 @@ class Model(BaseModel):
 
     def given(self) -> dict[str, Any]:
         """Return what the definition says, by the names it uses there."""
-        return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()
-                if name in self.model_fields_set}
+        return {
+            field.alias or name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if name in self.model_fields_set
+        }
 
 
-def _double(value: int | float) -> int | float:
+def _double(value: float) -> int | float:
     if isinstance(value, int) and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
         return float(value)
     return value
@@ -85,17 +88,17 @@ def kind_of(value: Any) -> str:
 class ScalarComparison(Model):
     """Comparisons of a value with fixed ones. Several in one mapping must all hold."""
 
-    eq: Scalar = Field(default=None, description="equal, and of the same kind", validate_default=False)
-    ne: Scalar = Field(default=None, description="the exact opposite of eq", validate_default=False)
-    gt: Ordered = Field(default=None, description="above", validate_default=False)
-    gte: Ordered = Field(default=None, description="at or above", validate_default=False)
-    lt: Ordered = Field(default=None, description="below", validate_default=False)
-    lte: Ordered = Field(default=None, description="at or below", validate_default=False)
+    eq: Scalar = Field(default="", description="equal, and of the same kind")
+    ne: Scalar = Field(default="", description="the exact opposite of eq")
+    gt: Ordered = Field(default="", description="above")
+    gte: Ordered = Field(default="", description="at or above")
+    lt: Ordered = Field(default="", description="below")
+    lte: Ordered = Field(default="", description="at or below")
     between: list[Ordered] = Field(default=[], min_length=2, max_length=2, description="from a to b, both included")
     in_: list[Scalar] = Field(default=[], alias="in", description="equal to one of these")
     not_in: list[Scalar] = Field(default=[], description="the exact opposite of in")
-    contains: Scalar = Field(default=None, description="a list with such an element, or a string with this substring")
-    not_contains: Scalar = Field(default=None, description="the exact opposite of contains")
+    contains: Scalar = Field(default="", description="a list with such an element, or a string with this substring")
+    not_contains: Scalar = Field(default="", description="the exact opposite of contains")
     starts_with: str = Field(default="", description="a string that begins so")
     ends_with: str = Field(default="", description="a string that ends so")
     matches: str = Field(default="", description="RE2 syntax, unanchored, case matters")
@@ -132,7 +135,7 @@ class PathComparison(ScalarComparison):
             return value
         if isinstance(value, list):
             message = "a plain list is no comparison; write in: [...]"
-            raise ValueError(message)  # noqa: TRY004 - pydantic turns a ValueError into an error of the file
+            raise ValueError(message)
         if value is None:
             message = "null is no comparison; write exists: false"
             raise ValueError(message)
@@ -247,7 +250,7 @@ def _dated(test: Callable[[int], bool]) -> Test:
     return dated
 
 
-def positive_test(operator: str, operand: Any) -> Test:  # noqa: C901, PLR0911, PLR0912 - one line an operator
+def positive_test(operator: str, operand: Any) -> Test:  # noqa: C901, PLR0912 - one line an operator
     """Return the test of one value for one positive operator (not for `ne`, `not_in`, `not_contains`)."""
     match operator:
         case "eq":
@@ -315,8 +318,10 @@ def value_test(ops: dict[str, Any]) -> Test:
 
 def describe(ops: dict[str, Any], *, durations: bool = False) -> str:
     """Return the comparisons as a definition has them, in one line: `gte 3`, `between 1 and 5`."""
-    return ", ".join(f"{operator} {_operand(operand, durations or operator in ('within_last', 'older_than'))}"
-                     for operator, operand in ops.items())
+    return ", ".join(
+        f"{operator} {_operand(operand, durations or operator in ('within_last', 'older_than'))}"
+        for operator, operand in ops.items()
+    )
 
 
 def describe_words(ops: dict[str, Any], *, durations: bool = False) -> str:
@@ -328,7 +333,7 @@ def describe_words(ops: dict[str, Any], *, durations: bool = False) -> str:
     )
 
 
-def _operand(operand: Any, durations: bool) -> str:  # noqa: FBT001 - private
+def _operand(operand: Any, durations: bool) -> str:
     if isinstance(operand, list):
         return " and ".join(_operand(item, durations) for item in operand)
     if durations:

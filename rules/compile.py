@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from rules.features import FeatureSpec, feature_key
 from rules.membership import SegmentationUnit, SegmentUnit, Unit
+from rules.ruleset import Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rules.features import Feature
-    from rules.ruleset import Ruleset, Segment, Segmentation
-
-Definition = "Segment | Segmentation"
+    from rules.ruleset import Ruleset, Segment
 
 
 class CompiledRuleset:
@@ -45,7 +44,7 @@ class CompiledRuleset:
         self.all_units = (1 << len(self.units)) - 1
 
     def _unit(self, definition: Segment | Segmentation) -> Unit:
-        if hasattr(definition, "otherwise"):
+        if isinstance(definition, Segmentation):
             return self._segmentation(definition)
         return self._segment(definition)
 
@@ -111,7 +110,7 @@ def unit_order(ruleset: Ruleset) -> list[Segment | Segmentation]:
 
 def _visit(key: str, asks: dict[str, list[str]], order: list[str], path: list[str]) -> None:
     if key in path:
-        message = "in_segment goes in a circle: " + " → ".join([*path[path.index(key):], key])
+        message = "in_segment goes in a circle: " + " → ".join([*path[path.index(key) :], key])
         raise ValueError(message)
     if key in order or key not in asks:
         return

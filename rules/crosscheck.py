@@ -61,7 +61,9 @@ class _CrossCheck:
             for position, key in enumerate(segmentation.segments):
                 at = ("segments", position)
                 if key not in self.segment_keys:
-                    yield self.place("segmentations", index, at, f"no segment has the key {key!r}; define it under segments")
+                    yield self.place(
+                        "segmentations", index, at, f"no segment has the key {key!r}; define it under segments"
+                    )
                 elif key in owners:
                     text = f"{key!r} stands in the segmentation {owners[key]!r} already; a segment stands in one, once"
                     yield self.place("segmentations", index, at, text)
@@ -103,7 +105,9 @@ class _CrossCheck:
         return None
 
     def circles(self) -> Iterator[Problem]:
-        ruleset = Ruleset(segments=list(self.segments.valid.values()), segmentations=list(self.segmentations.valid.values()))
+        ruleset = Ruleset(
+            segments=list(self.segments.valid.values()), segmentations=list(self.segmentations.valid.values())
+        )
         try:
             unit_order(ruleset)
         except ValueError as error:

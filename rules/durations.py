@@ -25,7 +25,8 @@ def parse_duration(text: object) -> int:
         raise ValueError(message)
     whole, fraction, unit = form[1], form[2] or "", form[3]
     scaled = int(whole + fraction) * UNITS_MS[unit]
-    duration_ms, rest = divmod(scaled, 10 ** len(fraction))
+    divisor: int = 10 ** len(fraction)
+    duration_ms, rest = divmod(scaled, divisor)
     if rest:
         message = f"{text!r} is not a whole number of milliseconds; use a smaller unit"
         raise ValueError(message)

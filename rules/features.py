@@ -22,7 +22,7 @@ ANY_EVENT: Final = "*"
 
 @dataclass(frozen=True)
 class Selector:
-    """Which events match: their names (or `*`), and what their paths must hold, as ((path, ((operator, operand)…))…)."""
+    """Which events match: their names (or `*`), and what their paths hold, as ((path, ((operator, operand)…))…)."""
 
     names: tuple[str, ...]
     where: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()

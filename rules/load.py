@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
-    "segments": TypeAdapter(Segment), "segmentations": TypeAdapter(Segmentation),
+    "segments": TypeAdapter(Segment),
+    "segmentations": TypeAdapter(Segmentation),
 }
 
 
@@ -44,11 +45,18 @@ def load_text(text: str, name: str = "definitions", *, json: bool = False) -> Ru
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file()
-                       and not any(part.startswith(".") for part in file.relative_to(path).parts))
+        files = sorted(
+            file
+            for file in path.rglob("*")
+            if file.suffix in SUFFIXES
+            and file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
         if files:
             return files
-        raise DefinitionError([Problem(str(path), 1, "", f"holds no definitions; add a file that ends in {', '.join(SUFFIXES)}")])
+        raise DefinitionError(
+            [Problem(str(path), 1, "", f"holds no definitions; add a file that ends in {', '.join(SUFFIXES)}")]
+        )
     if not path.is_file():
         raise DefinitionError([Problem(str(path), 1, "", "is not there; name a definitions file, or a folder of them")])
     return [path]
@@ -153,9 +161,9 @@ def _path_in(tree: Any, loc: Sequence[str | int], kind: str) -> tuple[str | int,
     """Return the part of an error's location that is in the tree: union tags and type names are not."""
     path: list[str | int] = []
     for step in loc:
-        if isinstance(tree, dict) and step in tree:
-            tree = tree[step]
-        elif isinstance(tree, list) and isinstance(step, int) and step < len(tree):
+        if isinstance(step, int):
+            tree = tree[step] if isinstance(tree, list) else tree
+        elif isinstance(tree, dict) and step in tree:
             tree = tree[step]
         elif kind == "missing" and step == loc[-1]:
             pass
@@ -166,8 +174,14 @@ def _path_in(tree: Any, loc: Sequence[str | int], kind: str) -> tuple[str | int,
 
 
 _EXPECTED: Final = {
-    "int_type": "a number", "float_type": "a number", "string_type": "a string", "bool_type": "true or false",
-    "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
+    "int_type": "a number",
+    "float_type": "a number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
 }
 
 
@@ -193,8 +207,7 @@ def _one_message(kind: str, detail: Any) -> str:
         case "extra_forbidden":
             return f"is unknown here; {_near(str(detail['loc'][-1]))}"
         case _:
-            return (f"{detail['input']!r} is no key; write at most 64 lower-case letters, digits and _, "
-                    "a letter first")
+            return f"{detail['input']!r} is no key; write at most 64 lower-case letters, digits and _, a letter first"
 
 
 def _near(key: str) -> str:
@@ -202,9 +215,8 @@ def _near(key: str) -> str:
     return f"did you mean {near[0]}?" if near else "remove it, or see the reference of what stands there"
 
 
-WORDS: Final = (
-    "key", "name", "description", "when", "until", "min_stay", "tags", "segments", "otherwise", "event", "where", "times",
-    "within", "of", "agg", "steps", "after", "but", "wait", "at_least", "model", "is", "salt", "eq", "ne", "gt", "gte",
-    "lt", "lte", "between", "in", "not_in", "contains", "not_contains", "starts_with", "ends_with", "matches", "exists",
-    "within_last", "older_than", "before",
-)  # fmt: skip
+WORDS: Final = tuple(
+    "key name description when until min_stay tags segments otherwise event where times within of agg steps after but "
+    "wait at_least model is salt eq ne gt gte lt lte between in not_in contains not_contains starts_with ends_with "
+    "matches exists within_last older_than before".split()
+)

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SAFE_INTEGER = 1 << 53
+EVENT_FIELDS = frozenset({"name", "groupId", "previousId", "traits", "context", "properties"})
+"""The fields of the event itself that a path may start in."""
 
 
 def parse_path(text: str) -> tuple[str, ...]:
@@ -43,11 +45,12 @@ def values_at(root: Any, steps: tuple[str, ...]) -> tuple[Any, ...]:
 def event_values(steps: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
     """Return a reader of a path that starts in `properties`, or, if its first step is not there, in the event."""
     first = steps[0]
+    in_event = first in EVENT_FIELDS
 
     def read(body: dict[str, Any]) -> tuple[Any, ...]:
         properties = body.get("properties")
         if properties is not None and properties.get(first) is not None:
             return values_at(properties, steps)
-        return values_at(body, steps)
+        return values_at(body, steps) if in_event else ()
 
     return read

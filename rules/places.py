@@ -34,8 +34,11 @@ for _kind, _pattern, _first in (
     ("null", r"^(?:null|Null|NULL|~|)$", ["n", "N", "~", ""]),
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
     ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", list("-+0123456789")),
-    ("float", r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
-     list("-+.0123456789")),
+    (
+        "float",
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+        list("-+.0123456789"),
+    ),
 ):
     _CoreLoader.add_implicit_resolver(_TAG + _kind, re.compile(_pattern), _first)
 
@@ -95,7 +98,7 @@ class _Builder:
         return tree
 
 
-def _scalar(node: yaml.Node, line: int) -> Any:  # noqa: PLR0911 - one return a kind
+def _scalar(node: yaml.Node, line: int) -> Any:
     text = node.value
     match node.tag.removeprefix(_TAG):
         case "str":
@@ -119,7 +122,7 @@ def _integer(text: str) -> int:
         return 10**400
 
 
-def _number(number: int | float, text: str, line: int) -> int | float:
+def _number(number: float, text: str, line: int) -> int | float:
     try:
         finite = math.isfinite(number)
     except OverflowError:

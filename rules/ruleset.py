@@ -80,7 +80,7 @@ class Ruleset(Model):
     def of(cls, tree: dict[str, Any]) -> Self:
         """Return the ruleset of a definitions tree; raises pydantic's ValidationError (see `rules.load`)."""
         ruleset = cls.model_validate(tree)
-        ruleset._source = canonical_json(tree)
+        ruleset._source = canonical_json(tree)  # noqa: SLF001 - its own, set where it is made
         return ruleset
 
     @property

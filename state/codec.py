@@ -53,12 +53,15 @@ class ProfileCodec:
             for (key, own), level in zip(self.units, profile.levels, strict=True)
             if level is not None
         }
+        features = {
+            key: state for key, state in zip(self.keys, profile.slots, strict=True) if state is not None and state != []
+        }
         return _encode((
             FORMAT, profile.version, profile.clock, profile.seq, profile.rev, bytes(profile.ids),
             profile.traits, profile.trait_times, profile.scores, levels,
             [None if due >= NEVER else due for due in profile.dues],
             None if profile.due >= NEVER else profile.due,
-            {key: state for key, state in zip(self.keys, profile.slots, strict=True) if state is not None and state != []},
+            features,
             profile.spare,
         ))  # fmt: skip
 
@@ -75,8 +78,10 @@ class ProfileCodec:
             message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
             raise StateError(message) from error
         if found != FORMAT:
-            message = (f"the stored profile of customer {customer!r} has format {found!r}; this version of segue reads "
-                       f"format {FORMAT}: run the version that wrote it, or a newer one")
+            message = (
+                f"the stored profile of customer {customer!r} has format {found!r}; this version of segue reads "
+                f"format {FORMAT}: run the version that wrote it, or a newer one"
+            )
             raise UnknownFormat(message)
         return self._restore(customer, fields)
 

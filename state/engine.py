@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-import orjson
 
 from rules.compile import CompiledRuleset
 from rules.dates import format_ms
-from rules.errors import EventRejected, StateError
+from rules.errors import StateError
 from rules.features import ANY_EVENT, NEVER, selectors
 from state.change import Change
 from state.codec import ProfileCodec
 from state.features import make_feature
 from state.features.base import Caps
 from state.profile import NO_CLOCK, Profile, short_hash
+from state.traits import write_traits, written_traits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from state.event import Event
 
 DAY_MS: Final = 86_400_000
-MOST_TRAITS: Final = 256
-MOST_TRAITS_BYTES: Final = 32_768
 TIMER: Final[dict[str, Any]] = {"type": "timer"}
 
 GONE: Final[list[dict[str, Any]]] = [
@@ -62,9 +60,7 @@ NO_CHANGE: Final = Applied(duplicate=False, changes=())
 class Engine:
     """One compiled ruleset over profiles. `caps` counts the documented bounds that were reached, by name."""
 
-    def __init__(
-        self, ruleset: Ruleset, *, max_late_ms: int = DAY_MS, view_traits: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, ruleset: Ruleset, *, max_late_ms: int = DAY_MS, view_traits: Sequence[str] = ()) -> None:
         """Compile; an event more than `max_late_ms` behind its customer's clock takes no part in sequences."""
         self.caps: Caps = Caps()
         self.compiled = CompiledRuleset(
@@ -113,8 +109,8 @@ class Engine:
             message = short_hash(event.message_id)
             if profile.knows(message):
                 return DUPLICATE
-        traits = self._merged_traits(profile, event) if event.type == "identify" else None
-        bound = event.ts if event.ts > event.floor else event.floor
+        traits = written_traits(profile, event) if event.type == "identify" else None
+        bound = max(event.floor, event.ts)
         changes = self.advance(profile, bound) if profile.due < bound else []
         now = max(event.ts, profile.clock)
         if profile.version != self.version:
@@ -124,7 +120,7 @@ class Engine:
         if message is not None:
             profile.remember(message)
         if traits is not None:
-            units |= self._write_traits(profile, traits)
+            units |= self._write_traits(profile, traits, event.ts)
         units |= self._count(profile, event, now)
         if profile.due <= now:
             units |= self._due_units(profile, now)
@@ -153,7 +149,7 @@ class Engine:
         return changes
 
     def adopt(self, profile: Profile, at_ms: int) -> list[Change]:
-        """Evaluate a profile of another ruleset under this one, at `max(clock, at_ms)`; none where it stands under it."""
+        """Evaluate a profile of another ruleset under this one, at `max(clock, at_ms)`; one of this ruleset stays."""
         return [] if profile.version == self.version else self._adopt(profile, max(profile.clock, at_ms))
 
     def show(self, profile: Profile) -> dict[str, Any]:
@@ -195,6 +191,15 @@ class Engine:
             if selector is None or selector.matches(event.body):
                 slots[slot] = feature.update(slots[slot], event, now)
                 units |= readers
+        return units
+
+    def _write_traits(self, profile: Profile, traits: dict[str, Any], ts: int) -> int:
+        write_traits(profile, traits, ts)
+        if not self.view_traits.isdisjoint(traits):
+            profile.rev += 1
+        units = 0
+        for name in traits:
+            units |= self.compiled.trait_readers.get(name, 0)
         return units
 
     def _due_units(self, profile: Profile, t: int) -> int:
@@ -240,10 +245,18 @@ class Engine:
             profile.seq += 1
             changes.append(
                 Change(
-                    customer=profile.customer, seq=profile.seq, change="entered" if one.entered else "exited",
-                    segment=one.segment, segmentation=one.segmentation, other=one.other, at=t, cause=cause,
-                    because=one.because, segments=segments, ruleset=self.version,
-                )  # fmt: skip
+                    customer=profile.customer,
+                    seq=profile.seq,
+                    change="entered" if one.entered else "exited",
+                    segment=one.segment,
+                    segmentation=one.segmentation,
+                    other=one.other,
+                    at=t,
+                    cause=cause,
+                    because=one.because,
+                    segments=segments,
+                    ruleset=self.version,
+                )
             )
         profile.rev += 1
         return changes
@@ -260,36 +273,3 @@ class Engine:
         profile.clock = max(profile.clock, t)
         crossed = [Crossed(False, level[0], segmentation, None, GONE) for segmentation, level in gone]
         return self._emit(profile, t, crossed + self._crossed(found), self._definition)
-
-    def _merged_traits(self, profile: Profile, event: Event) -> dict[str, Any] | None:
-        """Return the traits that this event writes (None removes), None for none; raises EventRejected at a limit."""
-        written = {
-            name: value
-            for name, value in event.body.get("traits", {}).items()
-            if event.ts >= profile.trait_times.get(name, event.ts)
-        }
-        if not written:
-            return None
-        after = dict.fromkeys(profile.trait_times) | profile.traits | written
-        if len(after) > MOST_TRAITS:
-            detail = f"the customer would have {len(after)} traits; at most {MOST_TRAITS} are kept: send fewer"
-            raise EventRejected("traits", detail)
-        size = len(orjson.dumps(after))
-        if size > MOST_TRAITS_BYTES:
-            detail = f"the customer's traits would take {size} bytes; at most {MOST_TRAITS_BYTES} are kept: send less"
-            raise EventRejected("traits", detail)
-        times = dict.fromkeys(written, event.ts)
-        return {"values": written, "times": times}
-
-    def _write_traits(self, profile: Profile, traits: dict[str, Any]) -> int:
-        units = 0
-        profile.trait_times.update(traits["times"])
-        for name, value in traits["values"].items():
-            if value is None:
-                profile.traits.pop(name, None)
-            else:
-                profile.traits[name] = value
-            units |= self.compiled.trait_readers.get(name, 0)
-        if not self.view_traits.isdisjoint(traits["values"]):
-            profile.rev += 1
-        return units

@@ -19,8 +19,22 @@ from rules.conditions.then_not import ThenNot
 from rules.conditions.total import Total
 from rules.conditions.trait import Trait
 
-KINDS: Final = ("all", "any", "not", "did", "total", "since_last", "since_first", "sequence", "then_not", "trait",
-                "in_segment", "score", "cluster", "chance")
+KINDS: Final = (
+    "all",
+    "any",
+    "not",
+    "did",
+    "total",
+    "since_last",
+    "since_first",
+    "sequence",
+    "then_not",
+    "trait",
+    "in_segment",
+    "score",
+    "cluster",
+    "chance",
+)
 NOT_YET: Final = {"account": "account conditions are not there yet; use traits of the customer instead"}
 
 
@@ -48,7 +62,8 @@ def why_no_condition(value: Any) -> str:
     if not isinstance(value, dict):
         return f"{value!r} is no condition; write a mapping with one of {', '.join(KINDS)}"
     if len(value) > 1:
-        return f"has {len(value)} keys ({', '.join(map(str, value))}); a condition has exactly one: put them in a list under all"
+        keys = ", ".join(map(str, value))
+        return f"has {len(value)} keys ({keys}); a condition has exactly one: put them in a list under all"
     if not value:
         return f"is empty; write one of {', '.join(KINDS)}"
     key = str(next(iter(value)))

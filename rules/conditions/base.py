@@ -144,7 +144,12 @@ class EventMatch(Model):
 def frozen_where(where: Mapping[str, PathComparison]) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
     """Return a `where` as sorted tuples, fit for a feature's definition."""
     return tuple(
-        (path, tuple((operator, tuple(operand) if isinstance(operand, list) else operand)
-                     for operator, operand in operators(where[path]).items()))
+        (
+            path,
+            tuple(
+                (operator, tuple(operand) if isinstance(operand, list) else operand)
+                for operator, operand in operators(where[path]).items()
+            ),
+        )
         for path in sorted(where)
     )

@@ -40,8 +40,13 @@ class Score(Condition):
         """Return the check of the newest score."""
         binder.read_model(self.score.model)
         ops = operators(self.score)
-        return ModelCheck(f"{path}.score", describe(ops), self.score.model, value_test(ops),
-                          f"score {self.score.model} {describe_words(ops)}")
+        return ModelCheck(
+            f"{path}.score",
+            describe(ops),
+            self.score.model,
+            value_test(ops),
+            f"score {self.score.model} {describe_words(ops)}",
+        )
 
 
 class Cluster(Condition):
@@ -53,8 +58,13 @@ class Cluster(Condition):
         """Return the check of the newest cluster."""
         binder.read_model(self.cluster.model)
         label = self.cluster.is_
-        return ModelCheck(f"{path}.cluster", f"is {label}", self.cluster.model, value_test({"eq": label}),
-                          f"cluster {self.cluster.model} is {label}")
+        return ModelCheck(
+            f"{path}.cluster",
+            f"is {label}",
+            self.cluster.model,
+            value_test({"eq": label}),
+            f"cluster {self.cluster.model} is {label}",
+        )
 
 
 class ModelCheck(Leaf):

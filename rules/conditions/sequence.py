@@ -48,7 +48,9 @@ class SequenceOf(Condition):
         found = []
         for index, step in enumerate(self.sequence.steps):
             if step.within is not None and step.after is not None and step.after > step.within:
-                text = f"never holds: after {format_duration(step.after)} is above within {format_duration(step.within)}"
+                text = (
+                    f"never holds: after {format_duration(step.after)} is above within {format_duration(step.within)}"
+                )
                 found.append((f"sequence.steps[{index}]", text))
         if self.sequence.within == 0:
             found.append(("sequence.within", "0s holds for no event"))

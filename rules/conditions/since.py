@@ -17,7 +17,16 @@ from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch
 from rules.durations import describe_duration
 from rules.features import NEVER, Newest, Oldest
 
-_TURNS_AFTER = {"gte": (0,), "lt": (0,), "gt": (1,), "lte": (1,), "eq": (0, 1), "ne": (0, 1), "in": (0, 1), "not_in": (0, 1)}
+_TURNS_AFTER = {
+    "gte": (0,),
+    "lt": (0,),
+    "gt": (1,),
+    "lte": (1,),
+    "eq": (0, 1),
+    "ne": (0, 1),
+    "in": (0, 1),
+    "not_in": (0, 1),
+}
 
 
 class SinceEvent(DurationComparison, EventMatch):
@@ -97,5 +106,3 @@ class SinceCheck(Leaf):
             return None, f"{self.text} (never)"
         elapsed = describe_duration(t - then)
         return elapsed, f"{self.text} ({elapsed})"
-
-

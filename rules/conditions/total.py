@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MILLIONTHS: Final = 1_000_000
-VALUES: Final = {"sum": "numbers", "avg": "numbers", "min": "numbers", "max": "numbers", "distinct": "distinct",
-                 "first": "scalars", "last": "scalars"}
+VALUES: Final = {
+    "sum": "numbers",
+    "avg": "numbers",
+    "min": "numbers",
+    "max": "numbers",
+    "distinct": "distinct",
+    "first": "scalars",
+    "last": "scalars",
+}
 """Aggregate -> what is kept for it; aggregates that keep the same share one feature."""
 
 IN_MILLIONTHS: Final = frozenset({"sum", "avg"})

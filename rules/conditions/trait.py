@@ -26,8 +26,9 @@ class Trait(Condition):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of each path."""
         binder.read_traits({parse_path(name)[0] for name in self.trait})
-        return TraitCheck([TraitPath(f"{path}.trait.{name}", name, operators(comparison))
-                           for name, comparison in self.trait.items()])
+        return TraitCheck(
+            [TraitPath(f"{path}.trait.{name}", name, operators(comparison)) for name, comparison in self.trait.items()]
+        )
 
 
 class TraitPath:
@@ -62,13 +63,22 @@ class TraitPath:
         """Return the entry of `because`; the value is the first one at the path."""
         values = values_at(customer.traits, self.steps)
         value = values[0] if values else None
-        return {"path": self.path, "holds": self.evaluate(customer, t)[0], "value": value, "wanted": self.wanted,
-                "text": f"{self.text} ({'absent' if value is None else value})"}
+        return {
+            "path": self.path,
+            "holds": self.evaluate(customer, t)[0],
+            "value": value,
+            "wanted": self.wanted,
+            "text": f"{self.text} ({'absent' if value is None else value})",
+        }
 
 
 def _relative(operator: str, span_ms: int, dates: list[int], t: int) -> Verdict:
     """Return whether any date meets a relative comparison at `t`, and when one could next turn."""
-    points = [point for date in dates for point in ((date, date + span_ms) if operator == "within_last" else (date + span_ms,))]
+    points = [
+        point
+        for date in dates
+        for point in ((date, date + span_ms) if operator == "within_last" else (date + span_ms,))
+    ]
     until = min((point for point in points if point > t), default=NEVER)
     if operator == "within_last":
         return any(date <= t < date + span_ms for date in dates), until

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from state.features.base import Caps
 
 
-def make_feature(spec: specs.FeatureSpec, *, max_late_ms: int, caps: Caps) -> Any:  # noqa: PLR0911 - one line a kind
+def make_feature(spec: specs.FeatureSpec, *, max_late_ms: int, caps: Caps) -> Any:
     """Return the feature of a spec; `caps` counts the bounds it reaches."""
     match spec:
         case specs.Newest():

@@ -42,4 +42,5 @@ def count(state: DistinctState) -> int:
     estimated, hashes = state
     if not estimated:
         return len(hashes)
-    return max(KEPT + 1, round((KEPT - 1) * _SPAN / (hashes[-1] + 1)))
+    estimate: int = (KEPT - 1) * _SPAN // (hashes[-1] + 1)
+    return max(KEPT + 1, estimate)

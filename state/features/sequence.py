@@ -50,8 +50,11 @@ class Sequence:
     def _steps_of(self, name: str) -> list[int]:
         found = self._by_name.get(name)
         if found is None:
-            found = [index for index in range(self.last, -1, -1)
-                     if name in self.steps[index].selector.names or ANY_EVENT in self.steps[index].selector.names]
+            found = [
+                index
+                for index in range(self.last, -1, -1)
+                if name in self.steps[index].selector.names or ANY_EVENT in self.steps[index].selector.names
+            ]
             if len(self._by_name) < MOST_CANDIDATES:
                 self._by_name[name] = found
         return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right, insort_right
 from typing import TYPE_CHECKING
 
-from rules import features as specs
 from rules.features import NEVER
 
 if TYPE_CHECKING:
+    from rules import features as specs
     from state.event import Event
 
 
@@ -102,5 +102,3 @@ class NewestTimes:
         if first == len(state):
             return 0, NEVER
         return len(state) - first, state[first] + self.within_ms
-
-

@@ -17,7 +17,7 @@ MILLION: Final = 1_000_000
 _EXACT_BELOW: Final = 1e9
 
 
-def millionths(number: int | float) -> int:
+def millionths(number: float) -> int:
     """Return a number in whole millionths: the shortest decimal that reads back as the double, half to even."""
     if type(number) is int:
         return number * MILLION
@@ -62,7 +62,9 @@ def _hashes(values: tuple[Any, ...]) -> list[Any]:
 
 
 _FORMS: Final[dict[str, Callable[[tuple[Any, ...]], list[Any]]]] = {
-    "numbers": _numbers, "scalars": _scalars, "distinct": _hashes,
+    "numbers": _numbers,
+    "scalars": _scalars,
+    "distinct": _hashes,
 }
 
 
