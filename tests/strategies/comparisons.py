@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SMALL = (0, 1, 2, 3, 0.3, 2.5)
+SUMS = (0.3, 0.6, 1, 3, 2, 0, 0.000002, 0.000001, 4, 5)
+AVERAGES = (0.15, 0.333333, 0.666667, 1.333333, 1.5, 0.5, 0.000001, 0, 1, 2)
 ORDERED = ("gte", "gt", "lte", "lt")
 
 
-def _number(dice: Dice) -> Any:
+def _number(dice: Dice) -> dict[str, Any]:
     op = one(dice, ("eq", *ORDERED, *ORDERED, "ne", "between", "in", "not_in"))
     if op == "between":
         return {op: sorted(few(dice, SMALL, 2, 2))}
@@ -69,8 +71,9 @@ def total_comparison(dice: Dice, agg: str, kind: str) -> dict[str, Any]:
     if agg in ("first", "last"):
         made = comparison(dice, kind if kind != "list" else "text")
         return made if isinstance(made, dict) else {"eq": made}
-    made = _number(dice)
-    return made if isinstance(made, dict) else {"eq": made}
+    if agg in ("sum", "avg") and often(dice, 50):
+        return {one(dice, ("eq", "gte", "gt", "lt", "lte", "ne")): one(dice, SUMS if agg == "sum" else AVERAGES)}
+    return _number(dice)
 
 
 def duration_comparison(dice: Dice, durations: Sequence[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -20,13 +20,22 @@ KEYS = tuple("mdqbzfkatwcshpxgvrniejlu")
 
 
 class Maker:
-    """Draws one definitions tree; its conditions share a few durations and refer to what was made before them."""
+    """Draws one definitions tree; its conditions share a few durations and refer to what was made before them.
+
+    Half of the trees keep to a few kinds of condition, names and paths: there the same things meet more often.
+    """
 
     def __init__(self, dice: Dice, *, models: bool) -> None:
         self.dice = dice
         self.durations = few(dice, one(dice, SCALES), 1, 4)
         self.referable: list[str] = []
-        self.models = models
+        self.kinds = [*LEAVES, *LEAVES, *RARE_LEAVES, *(MODEL_LEAVES * 2 if models else ())]
+        self.events: Sequence[str] = EVENTS
+        self.event_paths, self.trait_paths = list(EVENT_PATHS), list(TRAIT_PATHS)
+        if often(dice, 50):
+            self.kinds = few(dice, [*LEAVES, *(MODEL_LEAVES if models else ())], 1, 3)
+            self.events = few(dice, EVENTS, 1, 2)
+            self.event_paths, self.trait_paths = few(dice, self.event_paths, 1, 3), few(dice, self.trait_paths, 1, 2)
 
     def duration(self) -> str:
         return one(self.dice, self.durations)
@@ -42,22 +51,20 @@ class Maker:
         return self.leaf()
 
     def leaf(self) -> Tree:
-        kinds = [*LEAVES, *LEAVES, *RARE_LEAVES]
-        kinds += ["in_segment"] * 4 if self.referable else []
-        kinds += MODEL_LEAVES * 2 if self.models else ()
-        kind = one(self.dice, kinds)
+        in_segment = len(self.kinds) // 4 + 1 if self.referable else 0
+        kind = one(self.dice, [*self.kinds, *["in_segment"] * in_segment])
         body: Any = getattr(self, kind)()
         return {kind: body}
 
     def event(self) -> str | list[str]:
         if often(self.dice, 15):
             return "*"
-        return few(self.dice, EVENTS, 1, 3) if often(self.dice, 15) else one(self.dice, EVENTS)
+        return few(self.dice, self.events, 1, 3) if often(self.dice, 15) else one(self.dice, self.events)
 
     def filtered(self) -> Tree:
         spec: Tree = {"event": self.event()}
         if often(self.dice, 25):
-            paths = few(self.dice, list(EVENT_PATHS), 1, 2)
+            paths = few(self.dice, self.event_paths, 1, 2)
             spec["where"] = {path: comparison(self.dice, EVENT_PATHS[path]) for path in paths}
         return spec
 
@@ -81,7 +88,7 @@ class Maker:
         paths = ["n", "items.qty", "n", "properties.n"]
         if agg in ("distinct", "first", "last"):
             paths += ["s", "f", "items.sku", "tags"]
-        path = one(self.dice, paths)
+        path = one(self.dice, [one for one in paths if one in self.event_paths] or paths)
         spec = self.filtered() | self.windowed() | {"of": path, "agg": agg}
         return spec | total_comparison(self.dice, agg, EVENT_PATHS[path])
 
@@ -107,7 +114,7 @@ class Maker:
         return self.filtered() | {"but": self.filtered(), "wait": self.duration()} | self.windowed(40)
 
     def trait(self) -> Tree:
-        paths = few(self.dice, list(TRAIT_PATHS), 1, 2)
+        paths = few(self.dice, self.trait_paths, 1, 2)
         return {path: comparison(self.dice, TRAIT_PATHS[path], relative=self.durations) for path in paths}
 
     def in_segment(self) -> Any:

@@ -6,7 +6,6 @@ its time is taken from an earlier record's time and the definitions' durations.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,23 +15,10 @@ from hypothesis import strategies as st
 
 from tests.oracle import Record
 from tests.oracle.definitions import durations_ms, walk
-from tests.strategies.pools import (
-    DATES,
-    EVENT_PATHS,
-    EVENTS,
-    MIDNIGHT_MS,
-    NUMBERS,
-    TEXTS,
-    TRAIT_PATHS,
-    Dice,
-    HypothesisDice,
-    few,
-    often,
-    one,
-)
+from tests.strategies.pools import EVENT_PATHS, EVENTS, MIDNIGHT_MS, TRAIT_PATHS, Dice, HypothesisDice, often, one
+from tests.strategies.values import OFFSETS, Values, timestamp
 
 Tree = Mapping[str, Any]
-OTHERS: tuple[list[Any], ...] = ([], [{}], [{"qty": 2, "sku": "xy", "n": 2}], [[{"qty": 1, "n": 3}], None])
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 10, 12, 12, 14, 14, 16, 16, 18, 20, 24)  # it shrinks to the left
 CUSTOMERS = ("c1", "c2", "ü-3")
 TICK = ("segue-tick", b"1")
@@ -53,73 +39,6 @@ class Plan:
     lag_ms: int = 0
 
 
-# Values
-
-
-def _value(dice: Dice, kind: str, base_ms: int, deltas: list[int]) -> Any:
-    if often(dice, 8):
-        return one(dice, (None, "2", 2, True, [], [1, "x"], {"a": 1}, [None]))
-    match kind:
-        case "number":
-            return one(dice, NUMBERS if often(dice, 40) else (0, 1, 2, 3))
-        case "text":
-            return one(dice, TEXTS)
-        case "flag":
-            return one(dice, (True, False))
-        case "list":
-            return few(dice, ("x", "xy", 1, 2.5, True, "é"), 0, 3)
-    if often(dice, 30):
-        return one(dice, (*DATES, "2026-02-30", "tomorrow", "2026-03-01T00:00:60Z"))
-    return timestamp(base_ms + one(dice, deltas), one(dice, OFFSETS))
-
-
-def _place(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Put a value at a path; on the way, objects or lists of objects."""
-    *way, last = path.split(".")
-    for step in way:
-        tree = tree.setdefault(step, {})
-        if isinstance(tree, list):
-            tree = tree[0]
-        if not isinstance(tree, dict):
-            return
-    tree[last] = value
-
-
-def _listed(dice: Dice, tree: dict[str, Any]) -> None:
-    """Turn some objects on the way into lists of objects."""
-    for key, value in tree.items():
-        if isinstance(value, dict) and often(dice, 55):
-            tree[key] = [value, *one(dice, OTHERS)]
-
-
-def _body(dice: Dice, paths: Mapping[str, str], base_ms: int, deltas: list[int]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path, kind in paths.items():
-        if often(dice, 65):
-            _place(tree, path, _value(dice, kind, base_ms, deltas))
-    _listed(dice, tree)
-    return tree
-
-
-# Times
-
-OFFSETS = ("Z", "Z", "Z", "z", "+00:00", "+02:00", "-11:30")
-
-
-def timestamp(ms: int, offset: str) -> str:
-    """Write an instant as RFC 3339 with this offset; `z` stands for lower-case letters and more digits than ms."""
-    sign = -1 if offset.startswith("-") else 1
-    hours, minutes = (int(offset[1:3]), int(offset[4:])) if offset[1:] else (0, 0)
-    local = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(
-        milliseconds=ms, minutes=sign * (hours * 60 + minutes)
-    )
-    text = local.strftime("%Y-%m-%dT%H:%M:%S")
-    if offset == "z":
-        return f"{text.lower()}.{local.microsecond // 1000:03d}999z"
-    fraction = f".{local.microsecond // 1000:03d}" if local.microsecond else ""
-    return text + fraction + offset
-
-
 def _deltas(durations: list[int]) -> list[int]:
     """Return steps in time that land on boundaries, just before and just after them; small ones first."""
     steps = {0, 1}
@@ -127,9 +46,6 @@ def _deltas(durations: list[int]) -> list[int]:
         steps |= {a - 1, a, a + 1, a // 2}
         steps |= {a - b for b in durations} | {a + b for b in durations}
     return sorted((one for one in steps if one >= 0), key=abs)
-
-
-# Plans
 
 
 ODD = (
@@ -159,6 +75,7 @@ class Planner:
     def __init__(self, dice: Dice, definitions: Tree, *, live: bool, grace_ms: int) -> None:
         self.dice = dice
         self.deltas = _deltas(durations_ms(definitions))
+        self.values = Values(dice, self.deltas)
         self.names = _asked_names(definitions)
         self.event_paths = _asked_paths(definitions, EVENT_PATHS)
         self.trait_paths = _asked_paths(definitions, TRAIT_PATHS)
@@ -186,9 +103,11 @@ class Planner:
         )
 
     def _body(self, name: str) -> dict[str, Any]:
-        body = _event_body(_body(self.dice, self.event_paths, MIDNIGHT_MS, self.deltas))
+        body = _event_body(self.values.body(self.event_paths))
+        if "name" in self.event_paths and often(self.dice, 30):
+            body["name"] = self.values.value("text")
         if name == "identify":
-            traits = _body(self.dice, self.trait_paths, MIDNIGHT_MS, self.deltas)
+            traits = self.values.body(self.trait_paths)
             for path in self.trait_paths:
                 if often(self.dice, 10):
                     traits[path.partition(".")[0]] = None
