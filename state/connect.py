@@ -51,7 +51,7 @@ class Link:
     def __init__(self, url: str, patience_s: float) -> None:
         """Read the address; nothing is sent yet. Raise `SettingsError` where it is none."""
         self.address = _address(url)
-        self.client = _client(url, self.address)
+        self.client, self._reply_timeout_s = _client(url, self.address)
         self.execute: Callable[..., Awaitable[Any]] = self.client.execute_command
         self._patience_s = patience_s
 
@@ -66,8 +66,9 @@ class Link:
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                return await attempt()
-            except RedisError as error:
+                async with asyncio.timeout(self._reply_timeout_s):
+                    return await attempt()
+            except (RedisError, TimeoutError) as error:
                 if not _passes(error) or loop.time() + pause_s > deadline:
                     raise self._explained(what, error) from error
                 if pause_s == FIRST_PAUSE_S:
@@ -81,7 +82,7 @@ class Link:
         """Close every connection."""
         await self.client.aclose()
 
-    def _explained(self, what: str, error: RedisError) -> SegueError:
+    def _explained(self, what: str, error: RedisError | TimeoutError) -> SegueError:
         text, word = str(error), _word(error)
         if word == "FENCED":
             return Fenced(f"{what}: {_said(text)}: another worker or a newer ruleset has taken over")
@@ -100,15 +101,15 @@ class Link:
         return ServiceError(f"{what}: {self.address} refuses: {text}" + (f"; {remedy}" if remedy else ""))
 
 
-def _passes(error: RedisError) -> bool:
+def _passes(error: RedisError | TimeoutError) -> bool:
     if isinstance(error, AuthenticationError | AuthorizationError):  # both are ConnectionErrors to redis-py
         return False
-    return isinstance(error, RedisConnectionError | RedisTimeoutError) or _word(error) in _PASSING
+    return isinstance(error, RedisConnectionError | RedisTimeoutError | TimeoutError) or _word(error) in _PASSING
 
 
-def _word(error: RedisError) -> str:
+def _word(error: RedisError | TimeoutError) -> str:
     """Return the word a server's error begins with; redis-py takes those that it knows out of the text."""
-    return error.status_code or str(error).partition(" ")[0]
+    return (error.status_code if isinstance(error, RedisError) else None) or str(error).partition(" ")[0]
 
 
 def _said(text: str) -> str:
@@ -122,15 +123,25 @@ def _address(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _client(url: str, address: str) -> Redis:
-    """Build the client; the one place that knows which kinds of server there are."""
+def _client(url: str, address: str) -> tuple[Redis, float]:
+    """Build the client, and say how many seconds it may wait for a reply.
+
+    The one place that knows which kinds of server there are.
+    """
     try:
-        given: dict[str, Any] = dict(parse_url(url))
+        options: dict[str, Any] = dict(parse_url(url))
     except ValueError as error:
         message = f"SEGUE_REDIS {address!r}: {error}; write redis://host:6379/0, or rediss:// for TLS"
         raise SettingsError(message) from error
-    wished = {"socket_timeout": REPLY_TIMEOUT_S, "socket_connect_timeout": CONNECT_TIMEOUT_S}
-    # RESP2: what RESP3 adds (push messages, maintenance notices) is not used, and would have to be watched.
-    needed = {"protocol": 2, "decode_responses": False, "retry": Retry(NoBackoff(), 0)}
-    pool = ConnectionPool(**{**wished, **given, **needed, "max_connections": MAX_CONNECTIONS})
-    return Redis.from_pool(pool)
+    # Ours, in place of redis-py's, which sends under `asyncio.wait_for`: in Python 3.11 that may swallow a
+    # cancellation (cpython issue 86296), and it makes a task for each command.
+    reply_timeout_s = options.pop("socket_timeout", REPLY_TIMEOUT_S)
+    options.setdefault("socket_connect_timeout", CONNECT_TIMEOUT_S)
+    options |= {
+        "socket_timeout": None,
+        "decode_responses": False,
+        "protocol": 2,  # what RESP3 adds (push messages, maintenance notices) would have to be watched for
+        "retry": Retry(NoBackoff(), 0),
+        "max_connections": MAX_CONNECTIONS,
+    }
+    return Redis.from_pool(ConnectionPool(**options)), reply_timeout_s

@@ -58,7 +58,10 @@ class RedisStore:
         """Connect, see whether the server keeps what it acknowledges, and load the scripts."""
 
         async def attempt() -> bool:
-            return await must_wait(self._client, self._link.address, require_durable=self._require_durable)
+            wait = await must_wait(self._client, self._link.address, require_durable=self._require_durable)
+            for script in scripts.ALL:
+                await self._link.execute("SCRIPT LOAD", script.source)
+            return wait
 
         try:
             self._wait = await self._link.patiently("connect to Redis", attempt)

@@ -101,6 +101,7 @@ class FlakyProxy:
         if self._fault is Fault.LOSE_REQUEST:
             return False
         replies.cancel()
+        await asyncio.wait([replies])  # a stream has one reader at a time
         server_writer.write(request)
         await server_reader.read(1)  # the server has acted
         if self._fault is Fault.STALL:

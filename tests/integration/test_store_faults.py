@@ -231,6 +231,25 @@ async def test_a_commit_is_applied_once_whatever_is_lost(shaky: RedisStore, prox
     assert (await shaky.head(7)).number == 2
 
 
+async def test_a_commit_that_is_cancelled_ends_and_leaves_the_store_usable(store: RedisStore) -> None:
+    """A tenure that ends cancels what it is at, at any moment."""
+    tenure = await take_over(store)
+
+    async def commit_on() -> None:
+        while True:
+            tenure.number = (await store.head(7)).number
+            await tenure.commit(next_offset=tenure.offset, profiles=dict.fromkeys("abc", b"x" * 1000))
+
+    for pause in range(100):
+        committing = asyncio.create_task(commit_on())
+        await asyncio.sleep(pause / 20_000)
+        committing.cancel()
+        done, _ = await asyncio.wait([committing], timeout=5)
+        assert done, "the cancellation was swallowed"
+        assert committing.cancelled()
+    assert await store.load(7, ["a"]) == [b"x" * 1000]
+
+
 async def test_a_take_over_whose_reply_was_lost_returns_the_epoch_that_holds(
     shaky: RedisStore, proxy: FlakyProxy
 ) -> None:
