@@ -1,0 +1,120 @@
+"""Where everything meets: settings, store, definitions and a clock become a worker.
+
+async with build_app(settings, store, ruleset) as worker:
+    await worker.run()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from rules.errors import TopicError
+from rules.load import load_text
+from state.engine import Engine
+from streams.clocks import LiveClock
+from streams.fence import EpochFence, KafkaFence, has_producer_ids
+from streams.group import Group
+from streams.parts import Parts
+from streams.poison import PoisonLimit
+from streams.producers import plain_producer
+from streams.rejected import RejectedTopic
+from streams.tail import TailReader
+from streams.topics import Topics, check_topics
+from streams.transport import chunk_app
+from streams.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rules.ruleset import Ruleset
+    from state.store import Store
+    from streams.clocks import Clock
+    from streams.fence import Fence
+    from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def build_app(
+    settings: Settings,
+    store: Store,
+    ruleset: Ruleset,
+    *,
+    clock: Clock | None = None,
+    from_scratch: bool = False,
+    accept_rollback: bool = False,
+) -> AsyncIterator[Worker]:
+    """Run a worker for as long as the context lasts; leaving it finishes what is under way.
+
+    Parameters
+    ----------
+    store
+        Started and closed by the caller.
+    ruleset
+        The definitions; made the active ones where none are.
+    clock
+        The live one of the settings where None; a replay passes its `StreamClock`.
+    from_scratch
+        Read from the beginning where the store has nothing, even if the app has been here before.
+    accept_rollback
+        Go on where the store was set back to an older state.
+
+    Raises
+    ------
+    TopicError
+        if a topic is missing or not as it must be.
+    ServiceError
+        if broker or store cannot be reached.
+    """
+    findings = [finding for finding in await check_topics(settings) if finding.fatal]
+    if findings:
+        raise TopicError("\n".join(map(str, findings)))
+    fence = await _fence(settings, store)
+    active = await store.activate(ruleset.version, ruleset.source, only_first=True)
+    if active.version != ruleset.version:
+        log.warning("the active ruleset is %s, not %s: `segue apply` moves it", active.version, ruleset.version)
+        ruleset = load_text(active.source, f"ruleset {active.version}", json=True)
+    engine = Engine(ruleset, max_late_ms=settings.max_late, view_traits=settings.view_traits)
+    topics = Topics.named(settings)
+    async with plain_producer(settings.broker) as producer:
+        parts = Parts(
+            settings=settings,
+            topics=topics,
+            store=store,
+            engine=engine,
+            ruleset=active.number,
+            clock=clock or live_clock(settings),
+            fence=fence,
+            tail=TailReader(
+                settings.broker, settings.app_id, topics.changes, deadline_s=settings.takeover_deadline / 1000
+            ),
+            group=Group(settings.broker, settings.app_id, topics.events),
+            rejected=RejectedTopic(producer, topics.rejected, settings.publish_deadline / 1000),
+            producer=producer,
+            poison=PoisonLimit(settings.poison_per_minute),
+            from_scratch=from_scratch,
+            accept_rollback=accept_rollback,
+        )
+        worker = Worker(parts, chunk_app(settings, topics.events))
+        try:
+            await worker.start()
+            yield worker
+        finally:
+            await worker.stop()
+
+
+def live_clock(settings: Settings) -> LiveClock:
+    """Return the clock of a worker on a live log."""
+    return LiveClock(grace_ms=settings.grace, clock_skew_ms=settings.clock_skew, max_future_ms=settings.max_future)
+
+
+async def _fence(settings: Settings, store: Store) -> Fence:
+    topic, deadline_s = Topics.named(settings).changes, settings.takeover_deadline / 1000
+    # only the embedded broker keeps producers' times and nothing else; any other must have the real fence
+    if settings.allow_create_time and not await has_producer_ids(settings.broker):
+        log.info("the broker has no producer ids: changes are fenced by the store alone")
+        return EpochFence(settings.broker, store)
+    return KafkaFence(settings.broker, settings.app_id, topic, deadline_s=deadline_s)

@@ -1,0 +1,170 @@
+"""What one commit carries: the events of a chunk, or the timers of a sweep, applied to their profiles."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rules.errors import EventRejected, StateError
+from rules.features import NEVER
+from streams.changes import make_entry, size_name
+from streams.clocks import NEVER_MS
+from streams.poison import INTERNAL
+from streams.rejected import Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from aiokafka.structs import ConsumerRecord
+
+    from state.change import Change
+    from state.engine import Engine
+    from state.event import Event
+    from state.profile import Profile
+    from streams.changes import Entry
+    from streams.poison import PoisonLimit
+    from streams.profiles import Profiles
+
+    Record = ConsumerRecord[bytes | None, bytes | None]
+
+log = logging.getLogger(__name__)
+
+SIGN = {"entered": 1, "exited": -1}
+
+
+class Batch:
+    """Applies events and timers, and remembers whom they touched.
+
+    `before` has each touched customer's (revision, due instant) as they stood before the batch.
+    """
+
+    def __init__(self, engine: Engine, profiles: Profiles, poison: PoisonLimit) -> None:
+        """Begin with nothing."""
+        self._engine = engine
+        self._profiles = profiles
+        self._poison = poison
+        self.before: dict[str, tuple[int, int]] = {}
+        self.changes: list[Change] = []
+        self.rejections: list[Rejection] = []
+        self.dropped: dict[str, None] = {}
+        """Customers whose due entry goes without a change: their timers cannot be evaluated."""
+        self.applied = 0
+        self.duplicates = 0
+        self.newest_event_ms = NEVER_MS
+
+    async def apply(self, events: Sequence[tuple[Record, Event]]) -> None:
+        """Apply the events in order; one on which the engine raises is rejected, and its customer restored."""
+        await self._profiles.load({event.customer: None for _, event in events})
+        start = 0
+        while start < len(events):
+            start = self._apply_from(events, start)
+            if start < len(events):
+                await self._restore(events, start)
+                start += 1
+
+    def _apply_from(self, events: Sequence[tuple[Record, Event]], start: int) -> int:
+        """Apply from index `start`; return the index of the event on which the engine raised, else the end."""
+        apply, known, before, newest_ms = self._engine.apply, self._profiles.known, self.before, self.newest_event_ms
+        index = start
+        try:
+            for index in range(start, len(events)):
+                event = events[index][1]
+                profile = known[event.customer]
+                was = profile.rev, profile.due
+                try:
+                    applied = apply(profile, event)
+                except EventRejected as error:
+                    self.rejections.append(Rejection(events[index][0], error.reason, error.detail))
+                    continue
+                if applied.changes:
+                    self.changes.extend(applied.changes)
+                if applied.duplicate:
+                    self.duplicates += 1
+                    continue
+                self.applied += 1
+                if event.customer not in before:
+                    before[event.customer] = was
+                newest_ms = max(newest_ms, event.ts)
+        except Exception:
+            record = events[index][0]
+            log.exception("%s/%d: offset %d cannot be applied", record.topic, record.partition, record.offset)
+            return index
+        finally:
+            self.newest_event_ms = newest_ms
+        return len(events)
+
+    async def _restore(self, events: Sequence[tuple[Record, Event]], poisoned: int) -> None:
+        """Reject one event, and put its customer back to where they stood just before it."""
+        record, bad = events[poisoned]
+        detail = "an unexpected error; the worker's log has its trace"
+        self.rejections.append(Rejection(record, INTERNAL, detail))
+        self._poison.hit(f"{record.topic}/{record.partition}: offset {record.offset}")
+        profile = await self._profiles.reload(bad.customer)
+        rejected = {id(rejection.record) for rejection in self.rejections}
+        for record, event in events[:poisoned]:
+            if event.customer == bad.customer and id(record) not in rejected:
+                self._engine.apply(profile, event)  # its changes are in the batch already
+
+    async def advance(self, customers: Iterable[str], before_ms: int) -> None:
+        """Fire what is due strictly before the instant for each of these customers."""
+        customers = list(customers)
+        await self._profiles.load(customers)
+        for customer in customers:
+            profile = self._profiles.known[customer]
+            was = profile.rev, profile.due
+            try:
+                changes = self._engine.advance(profile, before_ms)
+                if profile.due < before_ms:
+                    raise StateError(_stuck(customer, profile.due, before_ms))
+            except Exception:
+                log.exception("the timers of customer %r cannot be evaluated; their next event tries again", customer)
+                self._poison.hit(f"timers of customer {customer!r}")
+                await self._profiles.reload(customer)
+                self.dropped[customer] = None
+            else:
+                self.changes.extend(changes)
+                self.before[customer] = was
+
+    def profile(self, customer: str) -> Profile:
+        """Return the customer's profile as the batch leaves it."""
+        return self._profiles.known[customer]
+
+    def saved(self) -> dict[str, bytes]:
+        """Return the touched profiles as bytes."""
+        encode, known = self._engine.encode, self._profiles.known
+        return {customer: encode(known[customer]) for customer in self.before}
+
+    def due(self, forced: set[str], *, all_of_them: bool) -> dict[str, int | None]:
+        """Return the moves of the due index: of those whose due instant changed, or of all touched."""
+        known = self._profiles.known
+        moves: dict[str, int | None] = {
+            customer: None if known[customer].due == NEVER else known[customer].due
+            for customer, (_, due) in self.before.items()
+            if all_of_them or known[customer].due != due or customer in forced
+        }
+        return moves | dict.fromkeys(self.dropped)
+
+    def crossings(self) -> Counter[tuple[str, str]]:
+        """Return how many changes there are by (segment name, entered or exited)."""
+        return Counter((size_name(change), change.change) for change in self.changes)
+
+    def sizes(self) -> dict[str, int]:
+        """Return what the changes add to the segments' sizes."""
+        sizes: Counter[str] = Counter()
+        for (name, change), count in self.crossings().items():
+            sizes[name] += SIGN[change] * count
+        return {name: delta for name, delta in sizes.items() if delta}
+
+    def views(self) -> list[str]:
+        """Return the customers whose view shows something else now."""
+        known = self._profiles.known
+        return [customer for customer, (rev, _) in self.before.items() if known[customer].rev != rev]
+
+    def entries(self, app_id: str, commit: int) -> list[Entry]:
+        """Return the changes as outbox entries of this commit."""
+        return [make_entry(app_id, change, commit) for change in self.changes]
+
+
+def _stuck(customer: str, due_ms: int, before_ms: int) -> str:
+    return f"customer {customer!r} is still due at {due_ms} after all before {before_ms} has fired"

@@ -1,0 +1,118 @@
+"""A `Change` ↔ what stands in the outbox ↔ what goes over the wire (`segment-changes`, CloudEvents 1.0 binary mode)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import orjson
+
+from rules.dates import format_ms
+from rules.errors import UnknownFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from state.change import Change
+
+COMMIT_HEADER = "segue-commit"
+SOURCE_HEADER = "ce_source"
+
+_ID_CHARS = 32
+_FORMAT = 1
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A change as the outbox holds it: complete but for the moment at which it is emitted.
+
+    `head` and `tail` are the JSON object cut open where `emitted_at` belongs.
+    """
+
+    format: int
+    id: str
+    customer: str
+    change: str
+    at: str
+    commit: int
+    head: bytes
+    tail: bytes
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Entry)
+
+
+def change_id(app_id: str, change: Change) -> str:
+    """Return the change's id: the same change computed again has the same one."""
+    parts = [app_id, change.customer, change.seq, change.segment, change.change, change.at]
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:_ID_CHARS]
+
+
+def size_name(change: Change) -> str:
+    """Return the name under which the segment's size is kept: `own` or `segmentation.segment`."""
+    return change.segment if change.segmentation is None else f"{change.segmentation}.{change.segment}"
+
+
+def make_entry(app_id: str, change: Change, commit: int) -> Entry:
+    """Return the outbox entry of a change that commit number `commit` makes."""
+    at = format_ms(change.at)
+    identity = change_id(app_id, change)
+    head = orjson.dumps(
+        {
+            "id": identity,
+            "customer_id": change.customer,
+            "seq": change.seq,
+            "change": change.change,
+            "segment": change.segment,
+            "segmentation": change.segmentation,
+            "other": change.other,
+            "at": at,
+        }
+    )
+    tail = orjson.dumps(
+        {"cause": change.cause, "because": change.because, "segments": change.segments, "ruleset": change.ruleset}
+    )
+    return Entry(_FORMAT, identity, change.customer, change.change, at, commit, head[:-1], tail[1:])
+
+
+def pack_entry(entry: Entry) -> bytes:
+    """Return the bytes that the store keeps."""
+    return _encoder.encode(entry)
+
+
+def unpack_entry(data: bytes) -> Entry:
+    """Return the entry that the store kept; raises `UnknownFormat`."""
+    try:
+        entry = _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        message = f"the outbox holds an entry this version cannot read ({error}); run the version that wrote it"
+        raise UnknownFormat(message) from None
+    if entry.format != _FORMAT:
+        message = f"the outbox holds an entry of format {entry.format}, this version reads {_FORMAT}; run the newer one"
+        raise UnknownFormat(message)
+    return entry
+
+
+def value_of(entry: Entry, emitted_at: str) -> bytes:
+    """Return the record's value, the whole JSON object with its fields in the contract's order."""
+    return b'%b,"emitted_at":"%b",%b' % (entry.head, emitted_at.encode(), entry.tail)
+
+
+def headers_of(app_id: str, entry: Entry) -> Sequence[tuple[str, bytes]]:
+    """Return the record's headers."""
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", entry.id.encode()),
+        (SOURCE_HEADER, source_of(app_id)),
+        ("ce_type", f"segue.segment.{entry.change}".encode()),
+        ("ce_subject", entry.customer.encode()),
+        ("ce_time", entry.at.encode()),
+        ("content-type", b"application/json"),
+        (COMMIT_HEADER, b"%d" % entry.commit),
+    )
+
+
+def source_of(app_id: str) -> bytes:
+    """Return `ce_source`, which tells this app's changes from others' on the same topic."""
+    return f"/segue/{app_id}".encode()

@@ -1,0 +1,30 @@
+"""What a worker has done so far, counted by chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from streams.clocks import NEVER_MS
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts of one worker since it started; commits only: what a failed chunk did is not in them.
+
+    `events` are records that carry one (not ticks): `events == applied + duplicates + sum(rejected.values())`.
+    `customers` are those seen for the first time ever. `changes` counts by (segment name, entered/exited).
+    `newest_event_ms` is the newest time of an applied event.
+    """
+
+    events: int = 0
+    applied: int = 0
+    duplicates: int = 0
+    customers: int = 0
+    ticks: int = 0
+    poison_timers: int = 0
+    commits: int = 0
+    takeovers: int = 0
+    newest_event_ms: int = NEVER_MS
+    rejected: Counter[str] = field(default_factory=Counter)
+    changes: Counter[tuple[str, str]] = field(default_factory=Counter)

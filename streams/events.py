@@ -1,0 +1,149 @@
+"""A record of `customer-events` → an `Event`, or `EventRejected` with one of these reasons.
+
+too_large       the value has more than 64 KiB
+no_key          the record has no key
+not_json        the value is no JSON (RFC 8259, UTF-8), or is nested more than 1,000 deep
+bad_number      a number that no double holds, such as 1e400
+not_object      the value is JSON, but no object
+unknown_type    `type` is none of track, identify, page, screen, group, alias
+no_id           neither `userId` nor `anonymousId` is a non-empty string
+id_too_long     the customer id has more than 256 bytes
+wrong_key       the key is not the customer id
+no_event        a track without the name of what happened
+bad_timestamp   `timestamp` is no RFC 3339 date-time with an offset
+no_timestamp    there is none, in a replay
+
+The engine has reasons of its own (limits of traits), and `internal` is ours (`streams.poison`).
+
+JSON is read with orjson: 2.5 µs for an event of 300 bytes here (json 11.9). Of what RFC 8259 leaves open it does what
+the contract asks: the last of equal keys wins, lone surrogates, NaN and Infinity are errors, an integer past 64 bits
+is the nearest double, and one past the doubles is an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from rules.errors import EventRejected
+from state.event import Event
+from streams.clocks import MissingTimestamp
+from streams.timestamps import parse_timestamp
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from aiokafka.structs import ConsumerRecord
+
+    from streams.clocks import Clock
+
+MAX_BYTES = 65_536
+MAX_ID_BYTES = 256
+TYPES = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+TICK_HEADER = "segue-tick"
+
+_OBJECTS = ("properties", "traits", "context")
+_STRINGS = ("messageId", "event", "userId", "anonymousId")
+# orjson has one error class; this is the one message that is about a value, not about syntax
+_INFINITE = "number is infinity"
+
+
+def decode_record(key: bytes | None, value: bytes | None, broker_ms: int, clock: Clock) -> Event:
+    """Decode one record that was read from the topic; its key must be the customer id.
+
+    Raises `EventRejected`.
+    """
+    if key is None:
+        reason, detail = "no_key", "the record has no key; send it with the customer id (userId, else anonymousId)"
+        raise EventRejected(reason, detail)
+    event = decode_event(value or b"", broker_ms, clock)
+    if key != event.customer.encode():
+        reason = "wrong_key"
+        detail = f"the key is {key[:64]!r}, the customer id {event.customer[:64]!r}; send the id as the key"
+        raise EventRejected(reason, detail)
+    return event
+
+
+def decode_event(value: bytes, broker_ms: int, clock: Clock) -> Event:
+    """Decode one event's JSON; `broker_ms` is the broker's time of its record.
+
+    Raises `EventRejected`.
+    """
+    if len(value) > MAX_BYTES:
+        reason, detail = "too_large", f"the event has {len(value)} bytes, more than {MAX_BYTES}"
+        raise EventRejected(reason, detail)
+    body = _parse(value)
+    kind = body.get("type")
+    if kind.__class__ is not str or kind not in TYPES:
+        reason, detail = "unknown_type", f"type is {_short(kind)}; it must be one of {', '.join(sorted(TYPES))}"
+        raise EventRejected(reason, detail)
+    customer = body.get("userId") or body.get("anonymousId")
+    if customer is None:
+        reason, detail = "no_id", "neither userId nor anonymousId is a non-empty string"
+        raise EventRejected(reason, detail)
+    if len(customer) * 4 > MAX_ID_BYTES and len(customer.encode()) > MAX_ID_BYTES:
+        reason, detail = "id_too_long", f"the customer id has {len(customer.encode())} bytes, more than {MAX_ID_BYTES}"
+        raise EventRejected(reason, detail)
+    name = body.get("event") if kind == "track" else kind
+    if name is None:
+        reason, detail = "no_event", "a track says in `event` what happened: a non-empty string"
+        raise EventRejected(reason, detail)
+    ts_ms, floor_ms = _times(body.get("timestamp"), broker_ms, clock)
+    return Event(customer, name, kind, ts_ms, floor_ms, body, body.get("messageId"))
+
+
+def is_tick(record: ConsumerRecord[bytes | None, bytes | None]) -> bool:
+    """Whether the record is a tick: it only says what time it is (`docs/architecture.md`, "Time")."""
+    return record.key is None and record.value == b"" and any(name == TICK_HEADER for name, _ in record.headers)
+
+
+def _parse(value: bytes) -> dict[str, Any]:
+    """Return the JSON object with what counts as absent removed from its top level."""
+    try:
+        body = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        text = str(error)
+        reason = "bad_number" if text.startswith(_INFINITE) else "not_json"
+        raise EventRejected(reason, text) from None
+    if body.__class__ is not dict:
+        reason, detail = "not_object", f"the value is {_short(body)}; an event is a JSON object"
+        raise EventRejected(reason, detail)
+    if None in body.values():
+        body = {name: item for name, item in body.items() if item is not None}
+    for name in _OBJECTS:
+        if name in body and body[name].__class__ is not dict:
+            del body[name]
+    for name in _STRINGS:
+        if name in body and (body[name].__class__ is not str or not body[name]):
+            del body[name]
+    return body
+
+
+def _times(stamp: Any, broker_ms: int, clock: Clock) -> tuple[int, int]:
+    if stamp is None:
+        try:
+            return clock.times(None, broker_ms)
+        except MissingTimestamp:
+            reason, detail = "no_timestamp", "an event of a replay must say when it happened, in `timestamp`"
+            raise EventRejected(reason, detail) from None
+    if stamp.__class__ is not str:
+        reason, detail = "bad_timestamp", f"timestamp is {_short(stamp)}; it must be a string as 2026-03-01T12:00:00Z"
+        raise EventRejected(reason, detail)
+    try:
+        ts_ms = parse_timestamp(stamp)
+    except ValueError as error:
+        reason, detail = "bad_timestamp", f"timestamp is {_short(stamp)}: {error}"
+        raise EventRejected(reason, detail) from None
+    return clock.times(ts_ms, broker_ms)
+
+
+def _short(value: object) -> str:
+    """Return what a person needs to see of a value, however long it is."""
+    if value is None:
+        return "absent"
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "deeply nested"
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - one line of a log

@@ -1,0 +1,46 @@
+"""What the broker knows of this app's consumer group, asked before a partition is read for the first time."""
+
+from __future__ import annotations
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from rules.errors import ServiceError
+
+
+class Group:
+    """Asks with a consumer of its own, which does not join the group."""
+
+    def __init__(self, broker: str, group: str, topic: str) -> None:
+        """`topic` is the one of events."""
+        self._broker = broker
+        self._group = group
+        self._topic = topic
+
+    async def has_offset(self, partition: int) -> bool:
+        """Whether the group ever committed an offset for the partition; raises `ServiceError`."""
+        place = TopicPartition(self._topic, partition)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, group_id=self._group, enable_auto_commit=False)
+        try:
+            await consumer.start()
+            consumer.assign([place])
+            return await consumer.committed(place) is not None
+        except KafkaError as error:
+            raise self._failed(error) from error
+        finally:
+            await consumer.stop()
+
+    async def beginning(self, partition: int) -> int:
+        """Return the first offset that the partition still has; raises `ServiceError`."""
+        place = TopicPartition(self._topic, partition)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._broker)
+        try:
+            await consumer.start()
+            return int((await consumer.beginning_offsets([place]))[place])
+        except KafkaError as error:
+            raise self._failed(error) from error
+        finally:
+            await consumer.stop()
+
+    def _failed(self, error: KafkaError) -> ServiceError:
+        return ServiceError(f"{self._topic}: cannot ask the broker for offsets: {error!r}; is it up?")

@@ -1,0 +1,62 @@
+"""Producers beside Faust's: plain ones, and how any of them is stopped for good."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from rules.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MAX_BATCH_BYTES = 900_000
+"""Below the 1 MB that a broker takes by default (`message.max.bytes`), headers of the batch included."""
+
+_STOP_S = 1.0
+
+
+@contextlib.asynccontextmanager
+async def plain_producer(broker: str) -> AsyncIterator[AIOKafkaProducer]:
+    """Run a producer without idempotence for ticks and rejected records; raises `ServiceError`."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker,
+        acks="all",
+        linger_ms=0,
+        max_batch_size=MAX_BATCH_BYTES,
+        max_request_size=16 * MAX_BATCH_BYTES,
+    )
+    try:
+        try:
+            await producer.start()
+        except KafkaError as error:
+            message = f"{broker}: cannot reach the broker: {error!r}; is it up, and is SEGUE_BROKER right?"
+            raise ServiceError(message) from error
+        yield producer
+    finally:
+        await stop_producer(producer)
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Stop it, and if it cannot deliver what it holds, hard: nothing of it is sent afterwards.
+
+    aiokafka's own `stop` waits until all is delivered, for ever where the broker is gone.
+    """
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await producer.stop()
+            return
+    except TimeoutError:
+        pass
+    except KafkaError:
+        pass  # a fenced producer's sender task ends with the error that fenced it
+    sender = producer._sender  # noqa: SLF001 - there is no public way to give up
+    producer._message_accumulator.fail_all(KafkaConnectionError("the producer was stopped"))  # noqa: SLF001
+    await producer.client.close()
+    with contextlib.suppress(TimeoutError, KafkaError):
+        async with asyncio.timeout(_STOP_S):
+            await sender.close()

@@ -1,0 +1,97 @@
+"""Changes to Kafka, once: the outbox of one partition, published by the one worker that may.
+
+What the store has committed and nobody has seen yet stands in the outbox. Publishing sends it in order and remembers
+how far the broker has acknowledged it; the next commit trims that much and moves the marker, the offset from which a
+later owner looks for what is already out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+)
+
+from rules.dates import format_ms
+from rules.errors import Fenced, ServiceError
+from streams.changes import headers_of, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aiokafka.producer.message_accumulator import BatchBuilder
+
+    from streams.changes import Entry
+    from streams.fence import Right
+
+_REFUSED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber)
+
+
+class Publisher:
+    """Publishes one tenure's changes.
+
+    `marker` is the offset after the last acknowledged change, None until one was acknowledged with its offset.
+    `unseen` are the ids found on the topic that no outbox entry accounts for: a store that was set back computes
+    them again, and they are not sent twice.
+    """
+
+    def __init__(self, right: Right, app_id: str, topic: str, partition: int, *, deadline_s: float) -> None:
+        """`deadline_s` bounds one publish: an idempotent producer would retry for ever."""
+        self._right = right
+        self._app_id = app_id
+        self._topic = topic
+        self._partition = partition
+        self._deadline_s = deadline_s
+        self.marker: int | None = None
+        self.unseen: set[str] = set()
+
+    async def publish(self, entries: Sequence[Entry]) -> None:
+        """Send them in order and wait until the broker has them all; raises `Fenced` or `ServiceError`."""
+        wanted = [entry for entry in entries if entry.id not in self.unseen]
+        if wanted:
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    await self._right.check()
+                    end = await self._send(wanted)
+            except _REFUSED as error:
+                message = f"partition {self._partition}: the broker refuses this publisher ({error!r}): another has it"
+                raise Fenced(message) from None
+            except (KafkaError, TimeoutError) as error:
+                message = f"{self._topic}/{self._partition}: cannot publish {len(wanted)} changes: {error!r}"
+                raise ServiceError(message) from error
+            if end is not None and not self.unseen:
+                self.marker = end
+        self.unseen.difference_update(entry.id for entry in entries)
+
+    async def close(self) -> None:
+        """Give up the right to publish."""
+        await self._right.close()
+
+    async def _send(self, entries: Sequence[Entry]) -> int | None:
+        """Return the offset after the last one, None where the broker did not say (a repeat it had already)."""
+        producer, futures, count = self._right.producer, [], 0
+        for batch, count in self._batches(entries):  # noqa: B007 - the last one's is needed
+            futures.append(await producer.send_batch(batch, self._topic, partition=self._partition))
+        results = await asyncio.gather(*futures)
+        return results[-1].offset + count if results[-1].offset >= 0 else None
+
+    def _batches(self, entries: Sequence[Entry]) -> Iterator[tuple[BatchBuilder, int]]:
+        """Yield batches that the broker takes, each with its number of records."""
+        emitted_at = format_ms(time.time_ns() // 1_000_000)
+        batch, count = self._right.producer.create_batch(), 0
+        for entry in entries:
+            key, value = entry.customer.encode(), value_of(entry, emitted_at)
+            headers = list(headers_of(self._app_id, entry))
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                yield batch, count
+                batch, count = self._right.producer.create_batch(), 0
+                batch.append(key=key, value=value, timestamp=None, headers=headers)
+            count += 1
+        yield batch, count

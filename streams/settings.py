@@ -1,0 +1,259 @@
+"""The settings of an app: their names, meanings, defaults, and where each value came from.
+
+A setting `grace` is given, the stronger first: on the command line, as `SEGUE_GRACE` in the environment, as
+`grace = "1s"` in a TOML file (`SEGUE_SETTINGS` names it, else `segue.toml` in the current folder where there is one).
+Durations have the segment language's form (`1s`, `100ms`) and are milliseconds in here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from rules.durations import format_duration, parse_duration
+from rules.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX = "SEGUE_"
+FILE_VARIABLE = "SEGUE_SETTINGS"
+DEFAULT_FILE = Path("segue.toml")
+
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]]+):([0-9]{1,5})")
+_MOST_PORTS = 65_535
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, int) and not isinstance(value, bool) else parse_duration(value)
+
+
+def _names(value: object) -> object:
+    """Split a comma-separated text: the environment knows no lists."""
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    return value
+
+
+def _broker(value: object) -> object:
+    if isinstance(value, str):
+        for address in value.split(","):
+            match = _ADDRESS.fullmatch(address.strip())
+            if match is None or not 0 < int(match[2]) <= _MOST_PORTS:
+                message = f"{address.strip()!r} is no address; write host:port, several with commas"
+                raise ValueError(message)
+        return ",".join(address.strip() for address in value.split(","))
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration), Field(ge=0)]
+Patience = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration), Field(gt=0)]
+Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
+Broker = Annotated[str, BeforeValidator(_broker)]
+TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
+AppId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Settings(BaseSettings):
+    """All settings; durations in milliseconds. Made by `load_settings`, or directly in tests."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    secret: ClassVar[frozenset[str]] = frozenset(("redis",))
+
+    broker: Broker = Field("127.0.0.1:9092", description="Kafka: `host:port`, several with commas.")
+    redis: str = Field(
+        "redis://127.0.0.1:6379/0",
+        pattern=r"^(rediss?|unix)://",
+        description="Redis or Valkey: a `redis://`, `rediss://` or cluster URL.",
+    )
+    rules: Path | None = Field(None, description="The definitions: a file or a folder.")
+    app_id: AppId = Field(
+        "segue", description="Names the app: consumer group, transactional ids, and the prefix of its keys in Redis."
+    )
+    topic_prefix: TopicPrefix = Field("", description="Stands before each topic's name.")
+    partitions: int = Field(8, ge=1, le=10_000, description="Partitions of the events and of the changes.")
+    replication: int = Field(-1, ge=-1, le=32, description="Copies of each topic made; -1 is the broker's default.")
+    grace: Duration = Field(1_000, description="How long a timer waits for events that are on their way.")
+    clock_skew: Duration = Field(100, description="By how much the clocks of two brokers may differ.")
+    max_future: Duration = Field(
+        60_000, description="An event further ahead of the broker's time than this is taken at the broker's time."
+    )
+    max_late: Duration = Field(
+        86_400_000, description="An event further behind its customer's clock takes no part in a `sequence`."
+    )
+    allow_create_time: bool = Field(
+        False, description="Work on topics that keep the producers' times, such as the embedded broker's."
+    )
+    view_traits: Names = Field([], description="Traits that the view of a customer shows, with commas.")
+    http_host: str = Field("127.0.0.1", description="Where HTTP is served.")
+    http_port: int = Field(8080, ge=0, le=_MOST_PORTS, description="The port of it; 0 takes a free one.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+
+    chunk_size: int = Field(2_000, ge=1, le=100_000, description="Records of a partition in one commit, at most.")
+    chunks_ahead: int = Field(2, ge=1, le=100, description="Chunks read ahead of the one at work, a partition.")
+    fetch_wait: Patience = Field(
+        25, description="How long the broker may hold a fetch that finds nothing; Kafka answers at the first record."
+    )
+    cache_customers: int = Field(
+        50_000, ge=1, description="Customers of a partition kept in memory between chunks; 1 to 5 KB each."
+    )
+    sweep_customers: int = Field(500, ge=1, le=10_000, description="Customers whose timers fire in one commit.")
+    publish_deadline: Patience = Field(
+        10_000, description="How long one chunk's changes may take to be acknowledged; then the partition starts over."
+    )
+    takeover_deadline: Patience = Field(
+        30_000, description="How long one step of taking a partition over may take before it is tried again."
+    )
+    revoke_deadline: Patience = Field(
+        3_000, description="How long the chunk at work may take to end when its partition goes to another worker."
+    )
+    stall_deadline: Patience = Field(
+        120_000, description="A worker that reads nothing for so long although records wait stops with an error."
+    )
+    session_timeout: Patience = Field(
+        6_000, description="After so long without a sign of life another worker gets the partitions."
+    )
+    poison_per_minute: int = Field(
+        10, ge=0, description="More unexpected errors on events than this within a minute stop the worker."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is passed: `load_settings` gathers the sources itself, to know where each value is from."""
+        return (init_settings,)
+
+
+class Given(NamedTuple):
+    """One setting's value as it was given, and where."""
+
+    value: Any
+    source: str
+
+
+class Row(NamedTuple):
+    """One line of `segue config`; the value is masked where it is secret."""
+
+    name: str
+    value: str
+    source: str
+    description: str
+
+
+def load_settings(
+    options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """Return the settings in force, and for each where it came from.
+
+    Parameters
+    ----------
+    options
+        What the command line gave: setting -> value. None values were not given.
+    environ
+        The environment; the process's own where None.
+
+    Raises
+    ------
+    SettingsError
+        if a setting is unknown or its value is none; all of them in one text, a line each.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, Given] = {}
+    given.update(_from_file(environ))
+    given.update(_from_environment(environ))
+    for name, value in (options or {}).items():
+        if value is not None:
+            given[name] = Given(value, f"option --{name.replace('_', '-')}")
+    try:
+        settings = Settings(**{name: item.value for name, item in given.items()})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_faults(error, given))) from None
+    sources = {name: given[name].source if name in given else "default" for name in Settings.model_fields}
+    return settings, sources
+
+
+def describe(settings: Settings, sources: Mapping[str, str]) -> list[Row]:
+    """Return what `segue config` shows: every setting, its value with secrets masked, and where it came from."""
+    values = settings.model_dump(mode="json")
+    return [
+        Row(
+            name,
+            _mask(str(_plain(values[name])), secret=name in Settings.secret),
+            sources[name],
+            str(field.description),
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _from_file(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
+    named = environ.get(FILE_VARIABLE)
+    path = Path(named) if named else DEFAULT_FILE
+    if not named and not path.exists():
+        return
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{path}: cannot read the settings file ({error.strerror}); correct {FILE_VARIABLE} or remove it"
+        raise SettingsError(message) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: the settings file is no TOML: {error}"
+        raise SettingsError(message) from None
+    for name, value in content.items():
+        yield name, Given(value, str(path))
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
+    for variable, value in sorted(environ.items()):
+        if variable.startswith(PREFIX) and variable != FILE_VARIABLE:
+            yield variable.removeprefix(PREFIX).lower(), Given(value, variable)
+
+
+def _faults(error: ValidationError, given: Mapping[str, Given]) -> Iterator[str]:
+    for fault in error.errors():
+        name = str(fault["loc"][0])
+        source = given[name].source
+        where = source if source.startswith((PREFIX, "option ")) else f"{source}: {name}"
+        if fault["type"] == "extra_forbidden":
+            yield f"{where}: there is no such setting; `segue config` lists all{_meant(name)}"
+        else:
+            shown = _mask(repr(given[name].value), secret=name in Settings.secret)
+            yield f"{where}: {shown} will not do: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _meant(name: str) -> str:
+    import difflib  # noqa: PLC0415 - needed for errors only
+
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _plain(value: object) -> object:
+    if value is None or value == "":
+        return "-"
+    return ",".join(value) or "-" if isinstance(value, list) else value
+
+
+def _mask(text: str, *, secret: bool) -> str:
+    """Hide the password of a URL, and the whole of a text that hides one in another way."""
+    if not secret or "@" not in text:
+        return text
+    parts = urlsplit(text)
+    if parts.password is None and parts.username is None:
+        return "***" if "@" in text else text
+    host = text.rsplit("@", 1)[1].split("/", 1)[0]
+    user = parts.username or ""
+    return urlunsplit(parts._replace(netloc=f"{user}:***@{host}"))

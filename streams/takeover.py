@@ -1,0 +1,121 @@
+"""Taking a partition over: store, broker, and what the former owner left behind, in that order."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from rules.errors import Fenced, StateError
+from state.store import NO_OFFSET
+from streams.changes import unpack_entry
+from streams.publisher import Publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from state.store import Head
+    from streams.parts import Parts
+    from streams.tail import Tail
+
+log = logging.getLogger(__name__)
+
+
+class Taken(NamedTuple):
+    """A partition as taken over: nothing of the former owner is left to do.
+
+    The next commit is `number + 1`, begins at `next_offset`, trims `trim` changes and notes `written` views.
+    """
+
+    epoch: int
+    number: int
+    next_offset: int
+    trim: int
+    written: Sequence[str]
+    publisher: Publisher
+
+
+async def take_over(parts: Parts, partition: int) -> Taken:
+    """Take the partition over from whoever has it.
+
+    Raises
+    ------
+    Fenced
+        if another worker takes it over at this moment.
+    StateError
+        if store and topics do not fit together, with the remedy.
+    ServiceError
+        if one of them cannot be reached.
+    """
+    head = await parts.store.take_over(partition)
+    right = await parts.fence.own(partition, head.epoch)
+    try:
+        if (await parts.store.head(partition)).epoch != head.epoch:
+            message = f"partition {partition}: another worker took it over in the meantime"
+            raise Fenced(message)
+        tail = await parts.tail.read(partition, head.marker)
+        topic, deadline_s = parts.topics.changes, parts.settings.publish_deadline / 1000
+        publisher = Publisher(right, parts.settings.app_id, topic, partition, deadline_s=deadline_s)
+        next_offset = await _check_offset(parts, partition, head, tail)
+        publisher.unseen = _unseen(parts, partition, head, tail)
+        publisher.marker = None if publisher.unseen else tail.end
+        entries = [unpack_entry(data) for data in await parts.store.outbox(partition)]
+        await publisher.publish([entry for entry in entries if entry.id not in tail.commits])
+        written = await _write_views(parts, partition)
+    except BaseException:
+        await right.close()
+        raise
+    log.info("partition %d: taken over (epoch %d), reading from offset %d", partition, head.epoch, next_offset)
+    return Taken(head.epoch, head.number, next_offset, len(entries), written, publisher)
+
+
+async def _check_offset(parts: Parts, partition: int, head: Head, tail: Tail) -> int:
+    """Return the offset to read from: the stored one, or on a first start the log's beginning."""
+    if head.offset != NO_OFFSET:
+        return head.offset
+    if not parts.from_scratch:
+        traces = []
+        if tail.commits:
+            traces.append(f"changes of it stand on {parts.topics.changes}/{partition}")
+        if await parts.group.has_offset(partition):
+            traces.append(f"its consumer group has an offset for {parts.topics.events}/{partition}")
+        if traces:
+            message = (
+                f"partition {partition}: the store has no state of app {parts.settings.app_id!r}, but "
+                f"{' and '.join(traces)}: the store was emptied, or is another one. Put the right SEGUE_REDIS, restore "
+                "its data, or start with --from-scratch to read the events from their beginning and publish all "
+                "changes anew"
+            )
+            raise StateError(message)
+    return await parts.group.beginning(partition)
+
+
+def _unseen(parts: Parts, partition: int, head: Head, tail: Tail) -> set[str]:
+    """Return the ids that a store which was set back will compute again."""
+    unseen = {identity for identity, commit in tail.commits.items() if commit > head.number}
+    if head.offset == NO_OFFSET or not unseen:
+        return set()
+    if not parts.accept_rollback:
+        newest = max(tail.commits.values())
+        message = (
+            f"partition {partition}: {parts.topics.changes} holds changes up to commit {newest}, the store knows only "
+            f"{head.number}: it lost what it had acknowledged, or was restored from an older copy. Restore the newest "
+            "one, or start with --accept-rollback to read the events since then again; what is out stays out once"
+        )
+        raise StateError(message)
+    log.warning("partition %d: the store was set back; %d changes are already out", partition, len(unseen))
+    return unseen
+
+
+async def _write_views(parts: Parts, partition: int) -> Sequence[str]:
+    """Write the views that a former owner committed and may not have written; return their customers."""
+    customers = await parts.store.pending_views(partition)
+    views = {}
+    for customer, data in zip(customers, await parts.store.load(partition, customers), strict=True):
+        if data is not None:
+            profile = parts.engine.decode(customer, data)
+            views[customer] = (profile.rev, orjson.dumps(parts.engine.show(profile)))
+    if views:
+        await parts.store.write_views(views)
+    return customers

@@ -1,0 +1,281 @@
+"""One worker's ownership of one partition, from take-over until somebody else has it: chunks in, changes out.
+
+All of a tenure happens in one task, step by step: a chunk, a sweep, a chunk. Each step ends with a commit, the
+publication of what it made, the views, and the acknowledgement to Faust. A step that fails ends the tenure; the next
+one begins where the store stands. Nothing is shared between tenures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import secrets
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from rules.errors import EventRejected
+from state.store import Commit
+from streams.batch import Batch
+from streams.changes import pack_entry
+from streams.clocks import NEVER_MS
+from streams.events import decode_record, is_tick
+from streams.fence import RENEW_AFTER_S
+from streams.profiles import Profiles
+from streams.rejected import Rejection
+from streams.sweeper import Sweeper
+from streams.takeover import take_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from state.event import Event
+    from streams.batch import Record
+    from streams.chunk import Chunk
+    from streams.parts import Parts
+    from streams.takeover import Taken
+
+log = logging.getLogger(__name__)
+
+_numbers = itertools.count(1)
+
+
+class TenureOver(Exception):
+    """What was asked of a tenure cannot be done any more: it has ended. The next one may."""
+
+
+class Delivery(NamedTuple):
+    """A chunk, and what tells Faust that it is done."""
+
+    chunk: Chunk
+    acknowledge: Callable[[], None]
+
+
+class Tenure:
+    """A partition in hand. `number` tells it from every other tenure of this process."""
+
+    def __init__(self, parts: Parts, partition: int, taken: Taken) -> None:
+        """Use `begin`."""
+        self.number = next(_numbers)
+        self.partition = partition
+        self.next_offset = taken.next_offset
+        """The offset after the last record applied; the stored one follows it."""
+        self._parts = parts
+        self._epoch = taken.epoch
+        self._number = taken.number
+        self._stored_offset = taken.next_offset
+        self._trim = taken.trim
+        self._written: list[str] = list(taken.written)
+        self._publisher = taken.publisher
+        self._profiles = Profiles(parts.store, parts.engine, partition, parts.settings.cache_customers)
+        self._sweeper = Sweeper(parts, partition)
+        self._inbox: deque[Delivery] = deque()
+        self._wake = asyncio.Event()
+        self._expected = 0
+        self._closing = False
+        self._finishing: tuple[int, asyncio.Future[None]] | None = None
+        self._forced_due: set[str] = set()
+
+    @classmethod
+    async def begin(cls, parts: Parts, partition: int) -> Tenure:
+        """Take the partition over; raises `Fenced`, `ServiceError` or `StateError`."""
+        tenure = cls(parts, partition, await take_over(parts, partition))
+        await tenure._sweeper.look()
+        parts.counters.takeovers += 1
+        return tenure
+
+    @property
+    def waiting(self) -> int:
+        """The number of chunks not begun yet."""
+        return len(self._inbox)
+
+    def offer(self, delivery: Delivery) -> None:
+        """Take a chunk that was read in this tenure."""
+        if not self._closing:
+            self._inbox.append(delivery)
+            self._wake.set()
+
+    async def finish(self, horizon_ms: int) -> None:
+        """Fire everything due up to and including the horizon, once all chunks offered are applied.
+
+        Raises `TenureOver` where the tenure ends before.
+        """
+        if self._closing:
+            raise TenureOver
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._finishing = (horizon_ms, done)
+        self._wake.set()
+        await done
+
+    def close(self) -> None:
+        """Ask it to end after the step under way; `run` then returns."""
+        self._closing = True
+        self._inbox.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until closed; raises what ended it: `Fenced`, `ServiceError`, or what no new tenure would mend."""
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + RENEW_AFTER_S
+        try:
+            while not self._closing and loop.time() < renew_at:
+                if self._inbox:
+                    await self._take(self._inbox.popleft())
+                await self._sweep()
+                if not self._inbox:
+                    await self._finish()
+                    await self._wait()
+            await self._commit(Batch(self._parts.engine, self._profiles, self._parts.poison))
+        finally:
+            await self.end()
+
+    async def end(self) -> None:
+        """Give up what the tenure holds; nothing of it is written afterwards."""
+        self.close()
+        if self._finishing is not None and not self._finishing[1].done():
+            self._finishing[1].set_exception(TenureOver())
+        await self._sweeper.close()
+        await self._publisher.close()
+
+    async def _wait(self) -> None:
+        """Wait for a chunk, for the next moment at which a timer may be due, or to be closed."""
+        if self._closing or self._inbox:
+            return
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._sweeper.patience_s()):
+                await self._wake.wait()
+
+    async def _take(self, delivery: Delivery) -> None:
+        """Apply a chunk, from its records to Faust's acknowledgement."""
+        chunk, parts = delivery.chunk, self._parts
+        if chunk.number != self._expected or chunk.records[0].offset < self.next_offset:
+            message = (
+                f"partition {self.partition}: chunk {chunk.number} (offset {chunk.records[0].offset}) came where "
+                f"{self._expected} (offset {self.next_offset}) was expected: it is read again from the stored offset"
+            )
+            raise TenureOver(message)
+        self._expected += 1
+        batch = Batch(parts.engine, self._profiles, parts.poison)
+        events = self._decode(chunk, batch)
+        undecodable = len(batch.rejections)
+        await batch.apply(events)
+        if batch.rejections:
+            await parts.rejected.send(batch.rejections)
+        self._sweeper.newest_event_ms = max(self._sweeper.newest_event_ms, batch.newest_event_ms)
+        self.next_offset = chunk.next_offset
+        if events or undecodable:
+            await self._commit(batch)
+        parts.counters.events += len(events) + undecodable
+        parts.counters.ticks += len(chunk.records) - len(events) - undecodable
+        delivery.acknowledge()
+
+    def _decode(self, chunk: Chunk, batch: Batch) -> list[tuple[Record, Event]]:
+        """Return the chunk's events, with what cannot be decoded put among the rejections; note the broker's times."""
+        events: list[tuple[Record, Event]] = []
+        clock, newest_ms, now_ms = self._parts.clock, NEVER_MS, self._parts.now_ms()
+        for record in chunk.records:
+            broker_ms = record.timestamp
+            # 0 is CreateTime: a producer's clock may be ahead of ours, or absent
+            if record.timestamp_type == 0 and not 0 <= broker_ms <= now_ms:
+                broker_ms = now_ms
+            newest_ms = max(newest_ms, broker_ms)
+            if record.key is None and is_tick(record):
+                continue
+            try:
+                events.append((record, decode_record(record.key, record.value, broker_ms, clock)))
+            except EventRejected as error:
+                batch.rejections.append(Rejection(record, error.reason, error.detail))
+        self._sweeper.read(newest_ms)
+        return events
+
+    async def _sweep(self) -> None:
+        """Fire what is due and certain."""
+        while not self._closing and (before_ms := self._sweeper.turn()) is not None:
+            more = await self._fire(before_ms)
+            if not more:
+                return
+
+    async def _finish(self) -> None:
+        """Fire what the end of a replay asks for."""
+        if self._finishing is None or self._finishing[1].done():
+            return
+        horizon_ms, done = self._finishing
+        while await self._fire(horizon_ms + 1):
+            pass
+        await self._commit(Batch(self._parts.engine, self._profiles, self._parts.poison))
+        done.set_result(None)
+
+    async def _fire(self, before_ms: int) -> bool:
+        """Fire some of what is due strictly before the instant; return whether there may be more."""
+        limit = self._parts.settings.sweep_customers
+        due = await self._parts.store.due(self.partition, before_ms, limit)
+        if due:
+            batch = Batch(self._parts.engine, self._profiles, self._parts.poison)
+            await batch.advance([customer for customer, _ in due], before_ms)
+            await self._commit(batch, swept=True)
+        if len(due) < limit:
+            await self._sweeper.look()
+            return False
+        return True
+
+    async def _commit(self, batch: Batch, *, swept: bool = False) -> None:
+        """Make the batch durable, then public; does nothing where there is nothing to commit."""
+        parts, number = self._parts, self._number + 1
+        idle = not (batch.before or batch.dropped or self._trim or self._written)
+        if idle and self.next_offset == self._stored_offset:
+            return
+        entries, views, due = (
+            batch.entries(parts.settings.app_id, number),
+            batch.views(),
+            batch.due(self._forced_due, all_of_them=swept),
+        )
+        commit = Commit(
+            partition=self.partition,
+            epoch=self._epoch,
+            number=number,
+            token=secrets.token_hex(8),
+            ruleset=parts.ruleset,
+            from_offset=self._stored_offset,
+            next_offset=self.next_offset,
+            profiles=batch.saved(),
+            due=due,
+            sizes=batch.sizes(),
+            outbox=[pack_entry(entry) for entry in entries],
+            views=views,
+            published=self._trim,
+            viewed=self._written,
+            marker=self._publisher.marker,
+        )
+        await parts.store.commit(commit)
+        self._number = number
+        self._stored_offset, self._trim, self._written = self.next_offset, 0, []
+        self._count(batch)
+        self._sweeper.moved(due.values())
+        self._forced_due = (self._forced_due - batch.before.keys()) | batch.dropped.keys()
+        contents = self._views(views)
+        self._profiles.settle(batch.before)
+        await asyncio.gather(self._publisher.publish(entries), self._show(contents))
+        self._trim, self._written = len(entries), views
+
+    def _views(self, customers: list[str]) -> Mapping[str, tuple[int, bytes]]:
+        known, show = self._profiles.known, self._parts.engine.show
+        return {customer: (known[customer].rev, orjson.dumps(show(known[customer]))) for customer in customers}
+
+    async def _show(self, views: Mapping[str, tuple[int, bytes]]) -> None:
+        if views:
+            await self._parts.store.write_views(views)
+
+    def _count(self, batch: Batch) -> None:
+        counters = self._parts.counters
+        counters.commits += 1
+        counters.applied += batch.applied
+        counters.duplicates += batch.duplicates
+        counters.poison_timers += len(batch.dropped)
+        counters.customers += len(self._profiles.unsaved & batch.before.keys())
+        counters.newest_event_ms = max(counters.newest_event_ms, batch.newest_event_ms)
+        counters.rejected.update(rejection.reason for rejection in batch.rejections)
+        counters.changes.update(batch.crossings())

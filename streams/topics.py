@@ -1,0 +1,169 @@
+"""The three topics: their names, how they are made, and what is wrong with ones that exist."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from rules.errors import ServiceError, TopicError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from streams.settings import Settings
+
+TIMESTAMP_TYPE = "message.timestamp.type"
+APPEND_TIME = "LogAppendTime"
+
+_SEEN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of an app's topics."""
+
+    events: str
+    changes: str
+    rejected: str
+
+    @classmethod
+    def named(cls, settings: Settings) -> Topics:
+        """Return them with the prefix."""
+        prefix = settings.topic_prefix
+        return cls(f"{prefix}customer-events", f"{prefix}segment-changes", f"{prefix}customer-events-rejected")
+
+    def all(self) -> tuple[str, str, str]:
+        """Return the names."""
+        return self.events, self.changes, self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with a topic, and the remedy. A worker starts in spite of one that is not `fatal`."""
+
+    topic: str
+    message: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        """Return `topic: message`."""
+        return f"{self.topic}: {self.message}"
+
+
+async def create_topics(settings: Settings) -> list[str]:
+    """Create those that are missing, and return their names; raises `ServiceError` or `TopicError`."""
+    topics = Topics.named(settings)
+    async with _admin(settings.broker) as admin:
+        there = await _partitions(admin, topics)
+        # a change goes to the partition number of its event, so both have as many
+        counts = {
+            topics.events: there.get(topics.changes, settings.partitions),
+            topics.changes: there.get(topics.events, settings.partitions),
+            topics.rejected: 1,
+        }
+        wanted = [_new(name, counts[name], settings.replication) for name in topics.all() if name not in there]
+        if wanted:
+            answer: Any = await admin.create_topics(wanted)
+            for name, code, text in answer.topic_errors:
+                if for_code(code) not in {NoError, TopicAlreadyExistsError}:
+                    message = f"{name}: the broker does not create it: {text or for_code(code).__name__}"
+                    raise TopicError(message)
+            await _wait_for(admin, topics)
+        return [topic.name for topic in wanted]
+
+
+async def check_topics(settings: Settings) -> list[Finding]:
+    """Return what is wrong with the topics; raises `ServiceError`."""
+    topics = Topics.named(settings)
+    async with _admin(settings.broker) as admin:
+        there = await _partitions(admin, topics)
+        findings = [
+            Finding(name, "there is no such topic; `segue topics` creates it")
+            for name in topics.all()
+            if name not in there
+        ]
+        findings += _count_findings(topics, there, settings.partitions)
+        if not settings.allow_create_time and topics.events in there:
+            findings += await _time_findings(admin, topics.events)
+        return findings
+
+
+async def delete_topics(settings: Settings) -> None:
+    """Remove all three, where they are (a replay's own, when it ends); raises `ServiceError`."""
+    topics = Topics.named(settings)
+    async with _admin(settings.broker) as admin:
+        there = await _partitions(admin, topics)
+        if there:
+            await admin.delete_topics(sorted(there))
+
+
+def _new(name: str, partitions: int, replication: int) -> NewTopic:
+    topic = NewTopic(name, partitions, 1, topic_configs={TIMESTAMP_TYPE: APPEND_TIME})
+    topic.replication_factor = replication  # -1 is the broker's default; the class refuses it, the protocol does not
+    return topic
+
+
+def _count_findings(topics: Topics, there: Mapping[str, int], wanted: int) -> list[Finding]:
+    findings = []
+    events, changes = there.get(topics.events), there.get(topics.changes)
+    if events is not None and changes is not None and events != changes:
+        message = (
+            f"it has {changes} partitions, {topics.events} has {events}: a change goes to the partition number of its "
+            f"event, so create {topics.changes} anew with {events}"
+        )
+        findings.append(Finding(topics.changes, message))
+    if events is not None and events != wanted:
+        message = f"it has {events} partitions, the setting SEGUE_PARTITIONS says {wanted}: put the setting right"
+        findings.append(Finding(topics.events, message))
+    return findings
+
+
+async def _time_findings(admin: AIOKafkaAdminClient, topic: str) -> list[Finding]:
+    config = await _config(admin, topic)
+    if config.get(TIMESTAMP_TYPE) == APPEND_TIME:
+        return []
+    message = (
+        f"{TIMESTAMP_TYPE} is {config.get(TIMESTAMP_TYPE, 'not told by the broker')}, not {APPEND_TIME}: with the "
+        "producers' clocks a result may depend on when timers fired. Run kafka-configs --alter --entity-type topics "
+        f"--entity-name {topic} --add-config {TIMESTAMP_TYPE}={APPEND_TIME}, or set SEGUE_ALLOW_CREATE_TIME=true"
+    )
+    return [Finding(topic, message)]
+
+
+async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    answers: list[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    return {entry[0]: entry[1] for answer in answers for resource in answer.resources for entry in resource[4]}
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, int]:
+    """Return name -> number of partitions, of those that are there."""
+    # asked for a missing topic by name, a broker may create it; the list of all asks for none
+    names = set(await admin.list_topics()) & set(topics.all())
+    described: Sequence[Mapping[str, Sequence[object]]] = await admin.describe_topics(sorted(names)) if names else []
+    return {str(topic["topic"]): len(topic["partitions"]) for topic in described}
+
+
+async def _wait_for(admin: AIOKafkaAdminClient, topics: Topics) -> None:
+    """Wait until the broker shows what it created."""
+    async with asyncio.timeout(_SEEN_S):
+        while len(await _partitions(admin, topics)) < len(topics.all()):  # noqa: ASYNC110 - the broker has no event
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def _admin(broker: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    try:
+        await admin.start()
+        yield admin
+    except (KafkaError, TimeoutError) as error:
+        message = f"{broker}: cannot ask the broker for its topics: {error!r}; is it up, and is SEGUE_BROKER right?"
+        raise ServiceError(message) from error
+    finally:
+        await admin.close()

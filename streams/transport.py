@@ -1,0 +1,335 @@
+"""Chunks out of Faust: one Faust message is all that one poll brought of one partition.
+
+Faust hands an agent one message at a time at about 250 µs of CPU each, most of it bookkeeping; the records themselves
+cost 3 µs. So its consumer is subclassed where records become messages. Group membership, rebalances, flow control and
+offset commits stay Faust's. What changes:
+
+- a message's value is a `Chunk`, its offset the chunk's last; acknowledging it acknowledges all up to there;
+- a partition is read only while a tenure holds it, from where that tenure begins (`ChunkConsumer.read`), not from the
+  group's offset: Faust's own seeks are left out;
+- chunks carry the tenure that was reading when they were fetched, and a number;
+- an error of the client (an offset out of range above all) goes to the listener, and the worker ends.
+
+This module and `streams.fence` alone lean on the insides of Faust (0.15.3) and aiokafka (0.14.0), both pinned;
+`tests/unit/test_internals.py` fails when they change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.serializers import codecs
+from faust.transport.consumer import ensure_TPset
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from mode.supervisors import CrashingSupervisor
+
+from streams.chunk import Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+
+    import aiokafka
+    from aiokafka.structs import ConsumerRecord
+
+    from streams.settings import Settings
+
+CHUNK_CODEC = "segue-chunk"
+MOST_BYTES_A_FETCH = 4 << 20
+
+
+class Listener(Protocol):
+    """Who is told what happens to the partitions; all calls come in the event loop that started the app."""
+
+    def assigned(self, partitions: set[int]) -> None:
+        """Begin a tenure for each: these are ours now, and none else."""
+
+    async def revoked(self, partitions: set[int]) -> None:
+        """End the tenures of these: they go to somebody else as soon as this returns."""
+
+    def receive(self, chunk: Chunk, acknowledge: Callable[[], object]) -> None:
+        """Take a chunk; call `acknowledge` when it is done, or never."""
+
+    def failed(self, error: Exception) -> None:
+        """Stop: reading has failed for good."""
+
+
+class ChunkApp(faust.App):
+    """A Faust app over the chunks of one topic, made by `chunk_app`; `listener` is set before it starts."""
+
+    listener: Listener
+    events: str
+    fetch_wait_ms: int
+    chunk_size: int
+
+    @property
+    def chunks(self) -> ChunkConsumer:
+        """The consumer, once started."""
+        return cast("ChunkConsumer", self.consumer)
+
+    async def on_first_start(self) -> None:
+        """Make no folder: there are no tables."""
+
+    async def receive(self, stream: Any) -> None:
+        """Hand each chunk on; this is the app's one agent. An exception here would acknowledge the chunk."""
+        async for event in stream.noack().events():
+            self.listener.receive(event.value, event.ack)
+
+
+def chunk_app(settings: Settings, events: str) -> ChunkApp:
+    """Return the app, not started; call it in the event loop that will run it."""
+    session_s = settings.session_timeout / 1000
+    app = ChunkApp(
+        settings.app_id,
+        broker=[f"kafka://{address}" for address in settings.broker.split(",")],
+        store="memory://",
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="none",
+        consumer_max_fetch_size=MOST_BYTES_A_FETCH,
+        broker_max_poll_records=settings.chunk_size,
+        broker_session_timeout=session_s,
+        broker_rebalance_timeout=session_s,
+        broker_heartbeat_interval=session_s / 6,
+        stream_wait_empty=False,
+        agent_supervisor=CrashingSupervisor,
+    )
+    app.events = events
+    app.fetch_wait_ms = settings.fetch_wait
+    app.chunk_size = settings.chunk_size
+    app.transport = ChunkTransport(app.conf.broker_consumer, app)
+    app.agent(app.topic(events, key_serializer="raw", value_serializer=CHUNK_CODEC))(app.receive)
+    return app
+
+
+class _Codec(codecs.Codec):
+    """Leaves a chunk alone."""
+
+    def _loads(self, s: Any) -> Any:
+        return s
+
+    def _dumps(self, s: Any) -> Any:
+        return s
+
+
+codecs.register(CHUNK_CODEC, _Codec())
+
+
+class _Reading:
+    """Who is reading a partition, in the consumer's thread."""
+
+    def __init__(self, tenure: int) -> None:
+        self.tenure = tenure
+        self.numbers = itertools.count()
+
+
+class ChunkThread(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer, in its own thread."""
+
+    app: ChunkApp
+
+    def __post_init__(self) -> None:
+        """Begin with no partition read."""
+        super().__post_init__()
+        self._reading: dict[TP, _Reading] = {}
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        app = self.app
+        # Faust has no settings for these; the consumer's own fetcher, made at its start, reads them
+        consumer._fetch_max_wait_ms = app.fetch_wait_ms  # noqa: SLF001
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - an app may write events in transactions
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> Mapping[TP, list[Chunk]]:
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        # no await between the fetch and here: a seek cannot come in between and give them to the next tenure
+        return {
+            tp: list(self._chunks(tp, reading, batch, consumer.highwater(tp)))
+            for tp, batch in (records or {}).items()
+            if batch and (reading := self._reading.get(tp)) is not None
+        }
+
+    def _chunks(
+        self, tp: TP, reading: _Reading, records: list[ConsumerRecord[Any, Any]], highwater: int | None
+    ) -> Iterator[Chunk]:
+        size = self.app.chunk_size
+        for start in range(0, len(records), size):
+            part = records[start : start + size]
+            end = max(highwater or 0, part[-1].offset + 1)
+            yield Chunk(tp.partition, reading.tenure, next(reading.numbers), end, part)
+
+    async def read(self, tp: TP, offset: int, tenure: int) -> None:
+        """Read on from the offset, for this tenure."""
+        self._ensure_consumer().seek(tp, offset)
+        self._reading[tp] = _Reading(tenure)
+
+    def wake(self) -> None:
+        """Let a fetch that is waiting look again: a partition it passed over may be wanted now."""
+        if self._consumer is not None and self._consumer._fetcher is not None:  # noqa: SLF001
+            self.thread_loop.call_soon_threadsafe(_wake, self._consumer._fetcher)  # noqa: SLF001
+
+
+def _wake(fetcher: Any) -> None:
+    for waiter in list(fetcher._fetch_waiters):  # noqa: SLF001
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+class _NoOffsets(dict[TP, int | None]):
+    """Faust's memory of what it read last, left blank: it would drop what is read again after a seek back."""
+
+    def __missing__(self, key: TP) -> None:
+        return None
+
+    def __setitem__(self, key: TP, value: int | None) -> None:
+        pass
+
+
+class ChunkConsumer(driver.Consumer):
+    """Faust's consumer, over chunks."""
+
+    app: ChunkApp
+    _thread: ChunkThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Begin with no partition held."""
+        super().__init__(*args, **kwargs)
+        self._read_offset = _NoOffsets()
+        self._held: set[TP] = set()
+        self._done: dict[TP, int] = {}
+        self._some_active = asyncio.Event()
+
+    def _new_consumer_thread(self) -> ChunkThread:
+        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def read(self, partition: int, offset: int, tenure: int) -> None:
+        """Begin to read a partition for a tenure."""
+        tp = self._tp(partition)
+        await self._thread.call_thread(self._thread.read, tp, offset, tenure)
+        self._held.add(tp)
+        self.go_on(partition)
+
+    def release(self, partition: int) -> None:
+        """Read no more of a partition."""
+        self._held.discard(self._tp(partition))
+        self.hold_back(partition)
+
+    def hold_back(self, partition: int) -> None:
+        """Read no more of a partition for the moment: its tenure has enough to do."""
+        self._get_active_partitions().discard(self._tp(partition))
+
+    def go_on(self, partition: int) -> None:
+        """Read on."""
+        tp = self._tp(partition)
+        if tp in self._held and tp not in self._active_partitions:
+            self.resume_partitions({tp})
+            self._thread.wake()
+
+    def end_of(self, partition: int) -> int:
+        """Return the offset after the partition's last record, as far as known; 0 where nothing is."""
+        tp = self._tp(partition)
+        return (self.highwater(tp) or 0) if tp in self._held else 0
+
+    def _tp(self, partition: int) -> TP:
+        return TP(self.app.events, partition)
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Resume those that a tenure holds; Faust would resume all after a rebalance."""
+        super().resume_partitions(ensure_TPset(tps) & self._held)
+        if self._active_partitions:
+            self._some_active.set()
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's
+        """As Faust's, which sleeps for a second where no partition is wanted at the moment."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as in Faust: mode's type is too narrow
+        active = self._get_active_partitions()
+        if not active:
+            self._some_active.clear()
+            await self.wait(self._some_active, timeout=timeout)  # type: ignore[arg-type]  # likewise
+            return {}, active
+        try:
+            return await self._getmany(active_partitions=active, timeout=timeout), active
+        except KafkaError as error:
+            self.app.listener.failed(error)
+            await self.wait_until_stopped()
+            return {}, active
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's
+        """Yield what the next poll brings, a message a chunk."""
+        records, _ = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        for tp, chunks in (records or {}).items():
+            for chunk in chunks:
+                # what is left out here belongs to tenures that the rebalance ends
+                if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
+                    return
+                yield tp, self._message(tp, chunk)
+
+    def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
+        last = chunk.records[-1]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            None,
+            None,
+            chunk,  # type: ignore[arg-type]  # Faust expects bytes; our codec leaves it alone
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def perform_seek(self) -> None:
+        """Seek nothing: each tenure seeks for itself."""
+
+    def ack(self, message: Any) -> bool:
+        """Acknowledge the chunk and all before it."""
+        message.acked = True
+        if message.tp in self._held:
+            self._done[message.tp] = message.offset + 1
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter(list(self._done))
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._done.get(tp)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """End the tenures, commit what they did, then let Faust go on."""
+        await self.app.listener.revoked({tp.partition for tp in revoked})
+        await self.commit()
+        self._held -= revoked
+        for tp in revoked:
+            self._done.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Let Faust do its part, then begin the tenures."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        self.app.listener.assigned({tp.partition for tp in assigned})
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: Faust's own checks mistake chunks for a stall; the worker watches progress itself."""
+
+
+class ChunkTransport(driver.Transport):
+    """The transport with our consumer."""
+
+    Consumer = ChunkConsumer

@@ -1,0 +1,172 @@
+"""One worker: it holds the partitions that its consumer group gives it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from rules.errors import ServiceError
+from streams.hold import Hold
+from streams.tenure import Delivery, Tenure, TenureOver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from streams.chunk import Chunk
+    from streams.counters import Counters
+    from streams.parts import Parts
+    from streams.transport import ChunkApp
+
+log = logging.getLogger(__name__)
+
+_WATCH_S = 1.0
+_POLL_S = 0.01
+
+
+class Worker:
+    """Reads, applies, commits and publishes, until stopped; made by `streams.app.build_app`.
+
+    `on_progress` is called after each chunk, in the worker's loop (progress bars; it must be quick).
+    """
+
+    def __init__(self, parts: Parts, app: ChunkApp) -> None:
+        """Wire the Faust app to this worker."""
+        self.parts = parts
+        self.on_progress: Callable[[], None] | None = None
+        self._app = app
+        self._holds: dict[int, tuple[Hold, asyncio.Task[None]]] = {}
+        self._applied: dict[int, int] = {}
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watch: asyncio.Task[None] | None = None
+        self._stopping = False
+        app.listener = self
+
+    @property
+    def counters(self) -> Counters:
+        """What it has done so far."""
+        return self.parts.counters
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions it works on at this moment."""
+        return frozenset(partition for partition, (hold, _) in self._holds.items() if hold.tenure is not None)
+
+    async def start(self) -> None:
+        """Begin to join the consumer group."""
+        await self._app.start()
+        self._watch = asyncio.create_task(self._watch_progress())
+
+    async def run(self) -> None:
+        """Work until cancelled or until it fails; raises what stopped it."""
+        await asyncio.shield(self._failure)
+
+    async def stop(self) -> None:
+        """Finish the steps under way, commit offsets, and leave the group."""
+        self._stopping = True
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.revoked(set(self._holds))
+        await self._app.stop()
+        if self._failure.done():
+            self._failure.exception()  # `run` raised it, or nobody asked
+        else:
+            self._failure.cancel()
+
+    async def applied(self, offsets: Mapping[int, int]) -> None:
+        """Wait until all before these offsets (partition -> offset) is applied and published; raises as `run`."""
+        while any(self._applied.get(partition, 0) < offset for partition, offset in offsets.items()):
+            await self._pause()
+
+    async def finish(self, horizon_ms: int) -> None:
+        """End a replay: fire everything due up to and including the horizon, on all partitions; raises as `run`."""
+        for partition in range(self.parts.settings.partitions):
+            while True:
+                tenure = self._tenure(partition)
+                if tenure is not None:
+                    try:
+                        await tenure.finish(horizon_ms)
+                        break
+                    except TenureOver:
+                        continue
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait a moment; raise where the worker has failed."""
+        if self._failure.done():
+            await self._failure
+        await asyncio.sleep(_POLL_S)
+
+    def _tenure(self, partition: int) -> Tenure | None:
+        return self._holds[partition][0].tenure if partition in self._holds else None
+
+    # what Faust says
+
+    def assigned(self, partitions: set[int]) -> None:
+        """Begin to hold each of these."""
+        for partition in partitions if not self._stopping else ():
+            hold = Hold(self.parts, self._app.chunks, partition)
+            task = asyncio.create_task(hold.keep(), name=f"hold partition {partition}")
+            task.add_done_callback(self._ended)
+            self._holds[partition] = hold, task
+
+    async def revoked(self, partitions: set[int]) -> None:
+        """Let go of these: each may finish its step under way, for so long as the setting allows."""
+        let_go = [self._holds.pop(partition) for partition in partitions if partition in self._holds]
+        tasks = [task for _, task in let_go]
+        for hold, _ in let_go:
+            hold.close()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self.parts.settings.revoke_deadline / 1000)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def failed(self, error: BaseException) -> None:
+        """Stop for good: no new tenure would mend this."""
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error)
+
+    def receive(self, chunk: Chunk, acknowledge: Callable[[], object]) -> None:
+        """Hand a chunk to the tenure that was reading; one of an earlier tenure is dropped."""
+        tenure = self._tenure(chunk.partition)
+        if tenure is None or tenure.number != chunk.tenure:
+            return
+        tenure.offer(Delivery(chunk, lambda: self._done(acknowledge, tenure)))
+        if tenure.waiting >= self.parts.settings.chunks_ahead:
+            self._app.chunks.hold_back(chunk.partition)
+
+    def _done(self, acknowledge: Callable[[], object], tenure: Tenure) -> None:
+        acknowledge()
+        self._applied[tenure.partition] = tenure.next_offset
+        if tenure.waiting < self.parts.settings.chunks_ahead:
+            self._app.chunks.go_on(tenure.partition)
+        if self.on_progress is not None:
+            self.on_progress()
+
+    async def _watch_progress(self) -> None:
+        """Fail when records wait and nothing is read: clients are known to die in silence (Faust #175, #532)."""
+        moved: dict[int, tuple[int, float]] = {}
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            now = time.monotonic()
+            for partition, (hold, _) in self._holds.items():
+                if hold.tenure is None:
+                    moved.pop(partition, None)
+                    continue
+                at, since = moved.get(partition, (-1, now))
+                end = self._app.chunks.end_of(partition)
+                if hold.tenure.next_offset != at or end <= at:
+                    moved[partition] = hold.tenure.next_offset, now
+                elif now - since > self.parts.settings.stall_deadline / 1000:
+                    message = (
+                        f"{self.parts.topics.events}/{partition}: nothing was applied for {now - since:.0f} s although "
+                        f"records wait (at offset {at} of {end}); the worker stops, start it again"
+                    )
+                    self.failed(ServiceError(message))
+                    return
