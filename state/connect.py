@@ -83,7 +83,7 @@ class Link:
         await self.client.aclose()
 
     def _explained(self, what: str, error: RedisError | TimeoutError) -> SegueError:
-        text, word = str(error), _word(error)
+        text, word = str(error) or "no reply", _word(error)
         if word == "FENCED":
             return Fenced(f"{what}: {_said(text)}: another worker or a newer ruleset has taken over")
         if word in {"STATE", "WRONGTYPE"}:

@@ -29,6 +29,10 @@ class DueIndex:
         self._due: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
 
+    def __len__(self) -> int:
+        """Return how many entries are kept, those left behind among them."""
+        return len(self._heap)
+
     def move(self, moves: Mapping[str, int | None]) -> None:
         """Set each customer's due instant in milliseconds, None removes."""
         due, heap = self._due, self._heap

@@ -485,6 +485,18 @@ async def a_view_never_goes_back(store: Store) -> None:
 
 
 @law
+async def a_view_may_be_any_json(store: Store) -> None:
+    """Revisions are compared wherever in a view they stand, and whatever looks like one further in."""
+    last = b'{"seq":4,"traits":{"rev":1},"rev":12}'
+    await store.write_views({"c1": (12, last)})
+    await store.write_views({"c1": (11, b'{"rev":11}')})
+    assert await store.view("c1") == last
+    await store.write_views({"c1": (13, b'{"traits":{"rev":99},"rev":13}')})
+    await store.write_views({"c1": (14, b'{"rev":14}')})
+    assert await store.view("c1") == b'{"rev":14}'
+
+
+@law
 async def writes_thousands_of_views(store: Store) -> None:
     """Views are written in as many as there are."""
     await store.write_views({f"c{index}": (index, b'{"rev":%d}' % index) for index in range(2_500)})
