@@ -12,7 +12,7 @@ from tests.strategies.pools import EVENT_PATHS, EVENTS, SCALES, TRAIT_PATHS, Dic
 
 Tree = dict[str, Any]
 
-LEAVES = ("did", "total", "since_last", "since_first", "sequence", "then_not", "trait")
+LEAVES = ("did", "total", "total", "since_last", "since_first", "sequence", "then_not", "trait")
 RARE_LEAVES = ("chance",)
 MODEL_LEAVES = ("score", "cluster")
 # In no order, so that what is made first is not what comes first by key.

@@ -80,14 +80,15 @@ class Planner:
         self.event_paths = _asked_paths(definitions, EVENT_PATHS)
         self.trait_paths = _asked_paths(definitions, TRAIT_PATHS)
         self.customers = CUSTOMERS[: one(dice, (1, 1, 1, 2, 3))]
+        self.disorder_percent = one(dice, (10, 20, 60))
         self.lags = _lags(self.deltas, grace_ms) if live else [0]
 
     def plan(self) -> Plan:
         dice = self.dice
         name = one(dice, self.names)
         body = self._body(name)
-        if often(dice, 20):
-            anchor, delta = one(dice, (1, 2, 3, 4, 6)), one(dice, self.deltas) * one(dice, (1, 1, -1))
+        if often(dice, self.disorder_percent):
+            anchor, delta = one(dice, (1, 2, 3, 4, 6)), one(dice, self.deltas) * one(dice, (1, 0, -1))
         else:
             anchor, delta = 0, one(dice, self.deltas)
         return Plan(
