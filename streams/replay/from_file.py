@@ -1,0 +1,110 @@
+"""A file of events in memory: `segue replay --in-memory`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from state.engine import Engine
+from streams.changes import size_name
+from streams.clocks import NEVER_MS, StreamClock
+from streams.replay.changes_file import ChangesFile
+from streams.replay.lines import LinesFile
+from streams.replay.measure import measure
+from streams.replay.memory import MemoryReplay
+from streams.replay.outcome import Outcome
+from streams.replay.standings import Standings, standing_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from state.change import Change
+    from streams.replay.plan import Plan, Report
+
+REPORT_EVERY = 2048
+"""Records between two reports of progress."""
+
+
+def replay_in_memory(plan: Plan, report: Report) -> Outcome:
+    """Replay the file without services; raises `ReplayError`."""
+    began = time.perf_counter()
+    with LinesFile(plan.events) as lines, ChangesFile(plan.changes, plan.app_id, plan.events) as out:
+        run = _Run(plan, report, out, lag_ms=_lag_ms(plan))
+        report.begin("replaying", lines.size_bytes)
+        for number, line in enumerate(lines):
+            run.take(line)
+            if number % REPORT_EVERY == 0:
+                report.progress(lines.position_bytes)
+        report.progress(lines.size_bytes)
+        run.finish()
+    return run.outcome(time.perf_counter() - began)
+
+
+def _lag_ms(plan: Plan) -> int:
+    """Return by how much events come late; only early timers have to know, and only steps want them early."""
+    if plan.step_ms is None:
+        return 0
+    with LinesFile(plan.events) as lines:
+        return measure(lines).lag_ms
+
+
+class _Run:
+    def __init__(self, plan: Plan, report: Report, out: ChangesFile, lag_ms: int) -> None:
+        self._report = report
+        self._out = out
+        self._engine = Engine(plan.ruleset, max_late_ms=plan.max_late_ms)
+        self._clock = StreamClock(lag_ms=lag_ms)
+        self._replay = MemoryReplay(self._engine, self._clock, until_ms=plan.until_ms)
+        self._standings = None if plan.step_ms is None else Standings(plan.step_ms)
+        self._shown_ms = NEVER_MS
+
+    def take(self, line: bytes) -> None:
+        """Apply one record."""
+        changes = self._replay.feed(line)
+        if changes:
+            self._write(changes)
+        if self._standings is not None:
+            self._step(self._standings)
+
+    def finish(self) -> None:
+        """Fire what is due up to the horizon, and say where things stand there."""
+        self._write(list(self._replay.finish()))
+        if self._standings is not None and self._replay.counters.applied:
+            self._show(self._standings, self._replay.horizon_ms + 1)
+
+    def outcome(self, seconds: float) -> Outcome:
+        """Return the numbers of the whole replay."""
+        replay, counters = self._replay, self._replay.counters
+        known = replay.until_ms is not None or counters.applied
+        return Outcome(
+            events=counters.events + replay.after_until,
+            applied=counters.applied,
+            duplicates=counters.duplicates,
+            after_until=replay.after_until,
+            customers=counters.customers,
+            rejected=counters.rejected,
+            changes=counters.changes,
+            caps=self._engine.caps,
+            horizon_ms=replay.horizon_ms if known else None,
+            seconds=seconds,
+        )
+
+    def _step(self, standings: Standings) -> None:
+        """Where every event before the end of a step has been read: fire what was due before it, and say so."""
+        newest_ms = self._replay.counters.newest_event_ms
+        end_ms = standings.boundary(self._clock.certain_ms(NEVER_MS, newest_ms)) if newest_ms > NEVER_MS else NEVER_MS
+        if end_ms > self._shown_ms:
+            self._shown_ms = end_ms
+            self._write(list(self._replay.advance(end_ms)))
+            self._show(standings, end_ms)
+
+    def _show(self, standings: Standings, end_ms: int) -> None:
+        events = self._replay.counters.events + self._replay.after_until
+        for at_ms, sizes in standings.until(end_ms):
+            self._report.line(standing_line(at_ms, events, sizes))
+
+    def _write(self, changes: Sequence[Change]) -> None:
+        self._out.write(changes)
+        if self._standings is not None:
+            for change in changes:
+                self._standings.add(size_name(change), change.change, change.at)

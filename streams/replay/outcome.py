@@ -1,0 +1,69 @@
+"""What a replay did: the numbers of its summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rules.dates import format_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_MOVES = ("entered", "exited")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Numbers of one replay.
+
+    `events` are all records of the file (ticks of a log are none):
+    `events == applied + duplicates + after_until + sum(rejected.values())`. `changes` counts by (segment name, entered
+    or exited); `caps` are the documented bounds that were reached, by name. `horizon_ms` is None where nothing was
+    applied and none was asked for.
+    """
+
+    events: int = 0
+    applied: int = 0
+    duplicates: int = 0
+    after_until: int = 0
+    customers: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    caps: Counter[str] = field(default_factory=Counter)
+    horizon_ms: int | None = None
+    seconds: float = 0.0
+
+    def summary(self) -> Iterator[str]:
+        """Yield the summary's lines."""
+        rejected = sum(self.rejected.values())
+        yield f"events      {self.events:>10,}"
+        yield f"applied     {self.applied:>10,}"
+        yield f"rejected    {rejected:>10,}{_by_name(self.rejected)}"
+        yield f"duplicates  {self.duplicates:>10,}"
+        if self.after_until:
+            yield f"after until {self.after_until:>10,}  (later than the horizon, not applied)"
+        yield f"customers   {self.customers:>10,}"
+        yield f"changes     {sum(self.changes.values()):>10,}"
+        yield from self._segments()
+        if self.caps:
+            yield f"bounds reached{_by_name(self.caps)}: docs/rules.md says what is estimated beyond them"
+        horizon = "none: no event was applied" if self.horizon_ms is None else format_ms(self.horizon_ms)
+        yield f"horizon     {horizon}"
+        yield f"seconds     {self.seconds:>10.1f}  {self.events / max(self.seconds, 1e-9):,.0f} events/s"
+
+    def _segments(self) -> Iterator[str]:
+        names = sorted({name for name, _ in self.changes})
+        width = max(map(len, names), default=0)
+        for name in names:
+            entered, exited = (self.changes[name, move] for move in _MOVES)
+            yield f"  {name:<{width}}  entered {entered:>8,}  exited {exited:>8,}  in it now {entered - exited:>8,}"
+
+
+def _by_name(counts: Counter[str]) -> str:
+    return f"  ({_listed(counts.most_common())})" if counts else ""
+
+
+def _listed(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts)

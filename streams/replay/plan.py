@@ -1,0 +1,42 @@
+"""What a replay is asked to do, whichever way it does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rules.ruleset import Ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A file of events through a ruleset.
+
+    `until_ms` is the horizon (None: the newest time of an applied event), `changes` where the changes are written
+    (None: nowhere), `step_ms` how often, in stream time, it is said where things stand (None: never). `app_id` is
+    part of each change's id; `max_late_ms` is the setting.
+    """
+
+    ruleset: Ruleset
+    events: Path
+    app_id: str
+    max_late_ms: int
+    until_ms: int | None = None
+    changes: Path | None = None
+    step_ms: int | None = None
+
+
+class Report(Protocol):
+    """Where a replay says how far it is. It has no say in what the replay does."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Begin a phase of `total` units of work."""
+
+    def progress(self, done: int) -> None:
+        """So many units of the phase are done."""
+
+    def line(self, text: str) -> None:
+        """Say where things stand."""
