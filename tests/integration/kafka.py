@@ -85,12 +85,14 @@ class ApacheKafka(Child):
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            "broker.session.timeout.ms": "3000",  # 9 s by default; so long a broker that was killed waits to come back
+            "broker.heartbeat.interval.ms": "500",
             "auto.create.topics.enable": "false",  # a test that forgets to create its topic is to fail
         }
         lines = "".join(f"{key}={value}\n" for key, value in settings.items())
         properties = self.folder / "new.properties"
         properties.write_text(lines)
-        tool = [*_java(), "kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(properties)]
+        tool = [*_java(), "kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}", "-c", str(properties)]
         _run(tool, FORMAT_S)
         properties.rename(self._properties)  # its being there says that the folder is formatted
 
