@@ -1,0 +1,30 @@
+"""Plays every scenario: each step's changes, their instants, their order and their causes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.runner import Scenario, Stage, all_scenarios
+
+SCENARIOS = all_scenarios()
+
+
+@pytest.mark.parametrize("reload", [False, True], ids=["kept", "reloaded"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_scenario(scenario: Scenario, reload: bool) -> None:
+    stage = Stage(scenario.ruleset, reload=reload)
+    told = [f"step {number}: {line}" for number, step in enumerate(scenario.steps) for line in stage.play(step)]
+    assert told == [
+        f"step {number}: {line}" for number, step in enumerate(scenario.steps) for line in step.get("expect", [])
+    ]
+
+
+def test_every_scenario_expects_a_change() -> None:
+    """A scenario in which nothing ever happens would hold on an engine that does nothing."""
+    mute = [one.name for one in SCENARIOS if not any(step.get("expect") for step in one.steps)]
+    assert mute == []
+
+
+def test_names_are_unique() -> None:
+    names = [one.name for one in SCENARIOS]
+    assert sorted(names) == sorted(set(names))
