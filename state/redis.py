@@ -41,7 +41,8 @@ class RedisStore:
     app
         The app id: every key begins with it and a colon.
     patience_s
-        For how long a call waits for a server that is away before it raises `ServiceError`.
+        For how long a call asks a server that is away again before it raises `ServiceError`, in seconds. One attempt
+        takes 10 s at most (`?socket_timeout=` in the URL changes that).
     require_durable
         Refuse, at start, a server that may lose what it acknowledged.
     """

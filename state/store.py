@@ -2,8 +2,11 @@
 
 A *tenure* is one worker's ownership of one partition, named by (partition, epoch). `take_over` begins one and ends
 every earlier one. Each commit carries the epoch, the number after the stored one, a random token and the offset it
-was computed from: a repeat of an applied commit (same token) answers as the first time and writes nothing; anything
-else that does not fit raises `Fenced` and writes nothing.
+was computed from: a repeat of an applied commit (same token) answers as the first time and writes nothing, also after
+a later take-over; anything else that does not fit raises `Fenced` and writes nothing. What fits: the stored epoch
+(there is none before the first take-over), the stored number + 1, a ruleset number not below the stored one,
+`from_offset` as stored (any where none is), `next_offset` not below it, `published` not above the outbox's length.
+`tests/conformance/store.py` has these as laws.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ class Head(msgspec.Struct, frozen=True):
     """What is stored of a partition as a whole.
 
     `offset` is the next offset to read, `marker` the offset after the last acknowledged change on the change topic;
-    both are NO_OFFSET where nothing was stored yet. `ruleset` is the number of the ruleset of the last commit (0: none).
+    both are NO_OFFSET where nothing was stored yet. `ruleset` is the number of the last commit's ruleset (0: none).
     `topics` maps a topic name to the id the broker gave it, where the broker has ids.
     """
 
@@ -88,8 +91,11 @@ class Store(Protocol):
         """Return the stored profiles in the order asked, None where there is none."""
 
     async def commit(self, commit: Commit) -> None:
-        """Apply all of it, durably, or raise `Fenced` / `ServiceError` having written nothing (or, after a lost
-        reply, possibly all of it: a repeat with the same token is then harmless)."""
+        """Apply all of it, durably, or nothing.
+
+        Raises `Fenced` or `StateError` having written nothing, and `ServiceError` having written nothing or, after a
+        lost reply, possibly all of it: a repeat with the same token is then harmless.
+        """
 
     async def due(self, partition: int, before_ms: int, limit: int) -> list[tuple[str, int]]:
         """Return up to `limit` (customer, due ms) with due strictly before `before_ms`, earliest first."""
@@ -98,10 +104,10 @@ class Store(Protocol):
         """Return the changes committed and not yet trimmed, oldest first."""
 
     async def pending_views(self, partition: int) -> list[str]:
-        """Return the customers whose views are yet to be written."""
+        """Return the customers whose views are yet to be written, in no order."""
 
     async def write_views(self, views: Mapping[str, tuple[int, bytes]]) -> None:
-        """Write views (customer -> (rev, JSON)); one with a smaller rev never replaces one with a larger."""
+        """Write views (customer -> (rev, JSON that has it as `rev`)); a smaller rev never replaces a larger one."""
 
     async def view(self, customer: str) -> bytes | None:
         """Return the customer's view as chat tools read it."""
@@ -110,14 +116,19 @@ class Store(Protocol):
         """Return segment name -> number of customers, summed over the partitions; no zero entries."""
 
     async def customers(self, partition: int, cursor: int, limit: int) -> tuple[int, list[str]]:
-        """Scan the partition's customer ids: (next cursor, some ids); begins at cursor 0, ends when it returns 0."""
+        """Scan the partition's customer ids: (next cursor, some ids); begins at cursor 0, ends when it returns 0.
+
+        Some may be none, an id may come twice, and `limit` is a wish. Each that stays throughout comes at least once.
+        """
 
     async def active_ruleset(self) -> ActiveRuleset | None:
         """Return the active ruleset, None where none was applied yet."""
 
     async def activate(self, version: str, source: str, *, only_first: bool = False) -> ActiveRuleset:
-        """Make it active under the next number (the same version again keeps its number); with `only_first` only
-        where none is. Return what is active afterwards."""
+        """Make it active under the next number, with `only_first` only where none is; return what is active afterwards.
+
+        The version that is active keeps its number.
+        """
 
     async def drop(self) -> None:
         """Remove every key of this app (a replay's own prefix, when it ends)."""
