@@ -44,6 +44,7 @@ async def build_app(
     ruleset: Ruleset,
     *,
     clock: Clock | None = None,
+    group: str | None = None,
     from_scratch: bool = False,
     accept_rollback: bool = False,
 ) -> AsyncIterator[Worker]:
@@ -57,6 +58,8 @@ async def build_app(
         The definitions; made the active ones where none are.
     clock
         The live one of the settings where None; a replay passes its `StreamClock`.
+    group
+        The consumer group, the app id where None; a replay of the same app has one of its own.
     from_scratch
         Read from the beginning where the store has nothing, even if the app has been here before.
     accept_rollback
@@ -91,14 +94,14 @@ async def build_app(
             tail=TailReader(
                 settings.broker, settings.app_id, topics.changes, deadline_s=settings.takeover_deadline / 1000
             ),
-            group=Group(settings.broker, settings.app_id, topics.events),
+            group=Group(settings.broker, group or settings.app_id, topics.events),
             rejected=RejectedTopic(producer, topics.rejected, settings.publish_deadline / 1000),
             producer=producer,
             poison=PoisonLimit(settings.poison_per_minute),
             from_scratch=from_scratch,
             accept_rollback=accept_rollback,
         )
-        worker = Worker(parts, chunk_app(settings, topics.events))
+        worker = Worker(parts, chunk_app(settings, topics.events, group or settings.app_id))
         try:
             await worker.start()
             yield worker

@@ -80,11 +80,11 @@ class ChunkApp(faust.App):
             self.listener.receive(event.value, event.ack)
 
 
-def chunk_app(settings: Settings, events: str) -> ChunkApp:
+def chunk_app(settings: Settings, events: str, group: str) -> ChunkApp:
     """Return the app, not started; call it in the event loop that will run it."""
     session_s = settings.session_timeout / 1000
     app = ChunkApp(
-        settings.app_id,
+        group,
         broker=[f"kafka://{address}" for address in settings.broker.split(",")],
         store="memory://",
         web_enabled=False,
