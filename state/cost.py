@@ -1,0 +1,98 @@
+"""What a customer costs: the bytes of a profile in which every feature holds as much as it may.
+
+Measured on states built to the bounds of `state.features` and written by the profile's own codec, not added up by
+hand. Times and numbers count 9 bytes, as msgpack writes what does not fit 32 bits; texts that `first` and `last` keep
+are taken as `TEXT_CHARS` long. Traits and scores are not in it: they are what `identify` and the models say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+import msgspec
+
+from rules import features as specs
+from rules.features import NEVER
+from state.features.distinct import KEPT
+from state.features.sequence import MOST_CANDIDATES
+from state.features.windowed import MOST_VALUES, PANES
+from state.profile import ID_BYTES, REMEMBERED_IDS
+
+if TYPE_CHECKING:
+    from state.engine import Engine
+    from state.profile import Profile
+
+TEXT_CHARS: Final = 24
+TIME: Final = 1 << 40
+NUMBER: Final = 0.5
+HASH: Final = NEVER - 1
+KEY_BYTES: Final = 9
+MOST_PANES: Final = PANES + 2
+"""Panes that are alive at once: those of the window, and at each end one that reaches beyond it."""
+
+_VALUES: Final = {"numbers": NUMBER, "scalars": "x" * TEXT_CHARS, "distinct": HASH}
+
+
+def feature_bytes(spec: specs.FeatureSpec) -> int:
+    """Return the bytes that a feature takes in a profile at most, its key included."""
+    return KEY_BYTES + _size(full_state(spec))
+
+
+def full_state(spec: specs.FeatureSpec) -> Any:
+    """Return a state of a feature at its bound."""
+    match spec:
+        case specs.Newest() | specs.Oldest() | specs.Count():
+            return TIME
+        case specs.NewestTimes():
+            return [TIME] * spec.keep
+        case specs.Sequence():
+            open_times = [1 if step.within_ms is None else MOST_CANDIDATES for step in spec.steps[1:]]
+            return [TIME, *([TIME] * count for count in open_times)]
+        case specs.Total():
+            value = _VALUES[spec.values]
+            if spec.within_ms is not None:
+                return max(_exact(value), _panes(spec.values, value), key=_size)
+            if spec.values == "distinct":
+                return [True, [HASH] * KEPT]
+            return [TIME, TIME, value, value] if spec.values == "numbers" else [TIME, value, TIME, value]
+        case _:
+            assert_never(spec)
+
+
+def _exact(value: Any) -> Any:
+    return [[TIME] * MOST_VALUES, [value] * MOST_VALUES, TIME]
+
+
+def _panes(values: str, value: Any) -> Any:
+    pane = [TIME, TIME, TIME, value, value, TIME, value, TIME, value]
+    return [None, [pane] * MOST_PANES, [True, [HASH] * KEPT] if values == "distinct" else None]
+
+
+def _size(state: Any) -> int:
+    return len(msgspec.msgpack.encode(state))
+
+
+def new_bytes(engine: Engine) -> int:
+    """Return the bytes of a customer of whom one event came that no condition counts."""
+    profile = _standing(engine)
+    profile.ids += bytes(ID_BYTES)
+    return len(engine.encode(profile))
+
+
+def full_bytes(engine: Engine) -> int:
+    """Return the bytes of a customer in every segment, with every feature and the memory of message ids full."""
+    profile = _standing(engine)
+    profile.ids += bytes(ID_BYTES * REMEMBERED_IDS)
+    profile.slots = [full_state(spec) for spec in engine.compiled.specs]
+    profile.dues = [TIME] * len(engine.units)
+    profile.levels = [(max(unit.names, key=len), TIME) for unit in engine.units]
+    return len(engine.encode(profile))
+
+
+def _standing(engine: Engine) -> Profile:
+    profile = engine.new("")
+    profile.clock = profile.due = profile.seq = profile.rev = TIME
+    profile.levels = [
+        (max(unit.names, key=len), TIME) if unit.segmentation is not None else None for unit in engine.units
+    ]
+    return profile
