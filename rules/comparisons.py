@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from rules.dates import parse_date
+from rules.dates import DATE_PATTERN, parse_date
 from rules.durations import PATTERN, format_duration, parse_duration
 from rules.paths import SAFE_INTEGER
 
@@ -71,7 +71,11 @@ Ordered = Annotated[StrictInt | StrictFloat | StrictStr, BeforeValidator(_scalar
 Duration = Annotated[
     int, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["30d"]})
 ]
-Date = Annotated[int, BeforeValidator(_date), WithJsonSchema({"type": "string", "examples": ["2026-03-01"]})]
+Date = Annotated[
+    int,
+    BeforeValidator(_date),
+    WithJsonSchema({"type": "string", "pattern": DATE_PATTERN, "examples": ["2026-03-01", "2026-03-01T12:00:00Z"]}),
+]
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
@@ -127,6 +131,8 @@ class ScalarComparison(Model):
 
 class PathComparison(ScalarComparison):
     """Comparisons of what is at a path of an event. A plain value means eq."""
+
+    model_config = ConfigDict(json_schema_extra={"type": ["object", "string", "number", "boolean"]})
 
     @model_validator(mode="before")
     @classmethod

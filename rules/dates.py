@@ -19,6 +19,7 @@ _TIMESTAMP = re.compile(
     r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
 )
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DATE_PATTERN: Final = f"^(?:{_DAY.pattern}|{_TIMESTAMP.pattern})$"
 
 
 @lru_cache(maxsize=4096)

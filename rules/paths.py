@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SAFE_INTEGER = 1 << 53
+PATH_PATTERN = r"^[^.]+(?:\.[^.]+)*$"
 EVENT_FIELDS = frozenset({"name", "groupId", "previousId", "traits", "context", "properties"})
 """The fields of the event itself that a path may start in."""
 

@@ -118,7 +118,8 @@ def _known_path(path: str) -> str:
 
 
 EventName = Annotated[str, Field(min_length=1)]
-EventNames = Annotated[EventName | list[EventName], BeforeValidator(_event_names)]
+ListedName = Annotated[EventName, Field(json_schema_extra={"not": {"const": ANY_EVENT}})]
+EventNames = Annotated[EventName | Annotated[list[ListedName], Field(min_length=1)], BeforeValidator(_event_names)]
 Path = Annotated[str, AfterValidator(_known_path)]
 Where = dict[Path, PathComparison]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rules.comparisons import Duration, NumberComparison, describe, describe_words, operators, value_test
+from rules.comparisons import Duration, Number, NumberComparison, describe, describe_words, operators, value_test
 from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Verdict
 from rules.durations import format_duration
 from rules.features import NEVER, Count, Newest, NewestTimes
@@ -49,7 +49,7 @@ class Times(NumberComparison):
 class DidEvent(EventMatch):
     """Which events, how often, and how lately."""
 
-    times: Annotated[Times, BeforeValidator(_plain_is_eq)] = Field(
+    times: Annotated[Times, BeforeValidator(_plain_is_eq, json_schema_input_type=Number | Times)] = Field(
         default=Times(gte=1), description="how often; at least once where absent"
     )
     within: Duration | None = Field(default=None, description="counts events with t - within < ts <= t")

@@ -6,7 +6,9 @@ import typer
 
 from streams.cli.check import check
 from streams.cli.frame import Commands
+from streams.cli.init import init
 from streams.cli.replay import replay
+from streams.cli.schema import schema
 
 main = typer.Typer(
     name="segue",
@@ -21,3 +23,5 @@ main = typer.Typer(
 
 main.command()(replay)
 main.command()(check)
+main.command()(init)
+main.command()(schema)

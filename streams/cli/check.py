@@ -1,9 +1,9 @@
-"""`segue check`: are these definitions right, and what do they cost?"""
+"""`segue check`: whether definitions are right, and what they cost."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich import box
@@ -19,13 +19,12 @@ from streams.cli.frame import say
 if TYPE_CHECKING:
     from rules.ruleset import Ruleset, Segment
 
-NARROWEST = 100
+PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="A definitions file, or a folder of them.")]
+NARROWEST: Final = 100
 """Columns of a table that goes to a file, where no terminal says how many."""
 
 
-def check(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A definitions file, or a folder of them.")],
-) -> None:
+def check(path: PathArgument) -> None:
     """Check definitions: every error with its place, or a table of the segments and what they cost.
 
     With errors, each is one line, `file:line: path: what is wrong; what to write instead`, and the exit status is 1.
@@ -34,7 +33,8 @@ def check(
     The table says in words what is kept of a customer for each segment, and the bytes that takes at most: in a profile
     as it is stored, with every window full (256 values or 64 panes, 256 open times a step). Segments that need the
     same share it, so the total is less than the sum. A new customer costs little; one who has done everything, often,
-    costs the most. Traits (32 KiB at most) and the store's own overhead per key (about 100 bytes in Valkey) come on top.
+    costs the most. Traits (32 KiB at most) and what the store itself needs for a key
+    (about 100 bytes in Valkey) come on top.
     """
     ruleset = load_ruleset(path)
     say(f"{_count(ruleset)}: ruleset {ruleset.version}")
