@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Self
+import logging
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
+from rules.dates import format_ms
 from rules.errors import SegueError
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Coroutine
     from types import TracebackType
+
+T = TypeVar("T")
 
 
 class Commands(TyperGroup):
@@ -26,6 +33,13 @@ class Commands(TyperGroup):
         except SegueError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from None
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; of the libraries only errors, of segue warnings too, reach the terminal."""
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("streams").setLevel(logging.WARNING)
+    return asyncio.run(work)
 
 
 def say(text: str = "") -> None:
@@ -73,6 +87,10 @@ class TerminalReport(contextlib.AbstractContextManager["TerminalReport"]):
         if self._task is not None:
             self._progress.update(self._task, completed=done)
 
-    def line(self, text: str) -> None:
-        """Say where things stand."""
-        say(text)
+    def standing(self, at_ms: int, events: int, sizes: Counter[str]) -> None:
+        """Print one line: the moment, the records read so far, the segments by name (empty ones left out)."""
+        segments = "  ".join(f"{name} {size:,}" for name, size in sorted(sizes.items()))
+        say(f"{format_ms(at_ms)}  events {events:,}  {segments}")
+
+    def changed(self, value: bytes) -> None:
+        """Say nothing: a file has them all."""

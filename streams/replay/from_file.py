@@ -13,7 +13,7 @@ from streams.replay.lines import LinesFile
 from streams.replay.measure import measure
 from streams.replay.memory import MemoryReplay
 from streams.replay.outcome import Outcome
-from streams.replay.standings import Standings, standing_line
+from streams.replay.standings import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ class _Run:
     def _show(self, standings: Standings, end_ms: int) -> None:
         events = self._replay.counters.events + self._replay.after_until
         for at_ms, sizes in standings.until(end_ms):
-            self._report.line(standing_line(at_ms, events, sizes))
+            self._report.standing(at_ms, events, sizes)
 
     def _write(self, changes: Sequence[Change]) -> None:
         self._out.write(changes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections import Counter
     from pathlib import Path
 
     from rules.ruleset import Ruleset
@@ -38,5 +39,8 @@ class Report(Protocol):
     def progress(self, done: int) -> None:
         """So many units of the phase are done."""
 
-    def line(self, text: str) -> None:
-        """Say where things stand."""
+    def standing(self, at_ms: int, events: int, sizes: Counter[str]) -> None:
+        """After `events` records, so many customers stood in each segment at an instant of stream time."""
+
+    def changed(self, value: bytes) -> None:
+        """One change came out on the change topic; only a replay through services says so."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rules.dates import format_ms
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,9 +40,3 @@ class Standings:
         for step in sorted(step for step in self._steps if step * self.step_ms < end_ms):
             self.sizes.update(self._steps.pop(step))
             yield min((step + 1) * self.step_ms, end_ms), +self.sizes
-
-
-def standing_line(at_ms: int, events: int, sizes: Counter[str]) -> str:
-    """Return one readable line: the moment, the records read so far, the segments by name (empty ones left out)."""
-    segments = "  ".join(f"{name} {size:,}" for name, size in sorted(sizes.items()))
-    return f"{format_ms(at_ms)}  events {events:,}  {segments}"

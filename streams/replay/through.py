@@ -1,0 +1,249 @@
+"""A file of events through the real pipeline: topics, a worker, a store, all of the replay's own.
+
+The events are sent in the file's order as fast as they are applied, the worker runs in this process on the stream
+clock, and at the horizon what is due fires. What comes out on the change topic is the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rules.dates import parse_timestamp
+from rules.errors import EventRejected, ReplayError
+from state.redis import RedisStore
+from streams.app import build_app
+from streams.clocks import NEVER_MS, StreamClock
+from streams.events import decode_event
+from streams.producers import plain_producer
+from streams.replay.changes_file import ChangesFile
+from streams.replay.lines import LinesFile
+from streams.replay.measure import measure
+from streams.replay.outcome import Outcome
+from streams.replay.reader import TopicReader
+from streams.replay.sender import Sender
+from streams.replay.standings import Standings
+from streams.topics import Topics, create_topics, delete_topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterable
+
+    from streams.replay.plan import Plan, Report
+    from streams.settings import Settings
+    from streams.worker import Worker
+
+MOST_AHEAD = 100_000
+"""Events sent and not yet applied, at most: the embedded broker holds them in memory."""
+
+LOOK_EVERY = 500
+
+_CATCH_UP_S = 0.01
+
+
+async def replay_through(plan: Plan, report: Report, settings: Settings) -> Outcome:
+    """Replay the file through the services that the settings name; raises `SegueError`.
+
+    Topics, keys and consumer group have names that nobody else uses, and are removed at the end, however it ends.
+    """
+    began = time.perf_counter()
+    with LinesFile(plan.events) as lines:
+        report.begin("measuring", lines.size_bytes)
+        size = measure(lines)
+    async with _own_names(settings) as (own, store, group):
+        clock, topics = StreamClock(lag_ms=size.lag_ms), Topics.named(own)
+        async with (
+            build_app(own, store, plan.ruleset, clock=clock, group=group) as worker,
+            plain_producer(own.broker) as producer,
+            TopicReader(own.broker, topics.changes) as reader,
+        ):
+            report.begin("replaying", size.records)
+            sender = Sender(producer, topics.events, own.partitions)
+            with LinesFile(plan.events) as lines, ChangesFile(plan.changes, plan.app_id, plan.events) as out:
+                run = _Run(plan, report, worker, sender, reader, out, clock)
+                await _unless_it_fails(worker, run.all(lines))
+            return run.outcome(time.perf_counter() - began)
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: Plan,
+        report: Report,
+        worker: Worker,
+        sender: Sender,
+        reader: TopicReader,
+        out: ChangesFile,
+        clock: StreamClock,
+    ) -> None:
+        self._plan = plan
+        self._report = report
+        self._worker = worker
+        self._sender = sender
+        self._reader = reader
+        self._out = out
+        self._clock = clock
+        self._standings = None if plan.step_ms is None else Standings(plan.step_ms)
+        self._shown_ms = NEVER_MS
+        self._newest_ms = NEVER_MS
+        self._sent = self._after_until = self._read = 0
+        worker.on_progress = lambda: report.progress(worker.counters.events + self._after_until)
+
+    async def all(self, lines: Iterable[bytes]) -> None:
+        """Send every record, wait until all is applied, and fire what is due up to the horizon."""
+        for number, line in enumerate(lines):
+            if number % LOOK_EVERY == 0:
+                await self._hold_back()
+            key, ts_ms = self._key_and_time(line)
+            if key is None:
+                self._after_until += 1
+                continue
+            await self._sender.send(key, line)
+            self._sent += 1
+            if self._standings is not None and ts_ms > self._newest_ms:
+                await self._step(self._standings, ts_ms)
+        await self._settle()
+        horizon_ms = self.horizon_ms
+        if horizon_ms is not None:
+            await self._worker.finish(horizon_ms)
+            await self._read_changes()
+            self._check()
+            if self._standings is not None:
+                self._show(self._standings, horizon_ms + 1)
+
+    @property
+    def horizon_ms(self) -> int | None:
+        """The instant the replay ends at, once all is applied."""
+        counters = self._worker.counters
+        if self._plan.until_ms is not None:
+            return self._plan.until_ms
+        return counters.newest_event_ms if counters.applied else None
+
+    def outcome(self, seconds: float) -> Outcome:
+        """Return the numbers of the whole replay."""
+        counters = self._worker.counters
+        return Outcome(
+            events=counters.events + self._after_until,
+            applied=counters.applied,
+            duplicates=counters.duplicates,
+            after_until=self._after_until,
+            customers=counters.customers,
+            rejected=counters.rejected,
+            changes=counters.changes,
+            caps=self._worker.parts.engine.caps,
+            horizon_ms=self.horizon_ms,
+            seconds=seconds,
+        )
+
+    def _key_and_time(self, line: bytes) -> tuple[bytes | None, int]:
+        """Return a record's key, None where it is later than the horizon, and its time.
+
+        What is no event has no id to be its key: it goes out with an empty one, and the worker says why it is none.
+        """
+        try:
+            event = decode_event(line, 0, self._clock)
+        except EventRejected:
+            return b"", NEVER_MS
+        if self._plan.until_ms is not None and event.ts > self._plan.until_ms:
+            return None, event.ts
+        return event.customer.encode(), event.ts
+
+    async def _step(self, standings: Standings, ts_ms: int) -> None:
+        """Where all that may still come is later than the end of a step: fire what was due before it, and say so."""
+        self._newest_ms = ts_ms
+        end_ms = standings.boundary(self._clock.certain_ms(NEVER_MS, ts_ms))
+        if end_ms > self._shown_ms:
+            first, self._shown_ms = self._shown_ms == NEVER_MS, end_ms
+            if not first:
+                await self._settle()
+                await self._worker.finish(end_ms - 1)
+                await self._read_changes()
+                self._show(standings, end_ms)
+
+    async def _settle(self) -> None:
+        """Wait until all that was sent is applied, and what came of it read."""
+        await self._sender.flush()
+        await self._worker.applied(self._sender.ends)
+        await self._read_changes()
+
+    async def _hold_back(self) -> None:
+        """Let the worker come by, and catch up."""
+        await asyncio.sleep(0)
+        while self._sent - self._worker.counters.events > MOST_AHEAD:  # noqa: ASYNC110 - the worker counts, no more
+            await asyncio.sleep(_CATCH_UP_S)
+
+    async def _read_changes(self) -> None:
+        """Read the changes that are published, all of them."""
+        missing = sum(self._worker.counters.changes.values()) - self._read
+        async for records in self._reader.at_least(missing):
+            for record in records:
+                self._take(record.value or b"")
+            self._read += len(records)
+
+    def _check(self) -> None:
+        """At the end, what was computed and what came out are as many."""
+        computed = sum(self._worker.counters.changes.values())
+        if self._read != computed:
+            message = f"{computed} changes were computed, and {self._read} stand on the topic: please report this"
+            raise ReplayError(message)
+
+    def _take(self, value: bytes) -> None:
+        self._out.write_value(value)
+        self._report.changed(value)
+        if self._standings is not None:
+            change = _decode_crossing(value)
+            self._standings.add(change.name, change.change, parse_timestamp(change.at) or 0)
+
+    def _show(self, standings: Standings, end_ms: int) -> None:
+        for at_ms, sizes in standings.until(end_ms):
+            self._report.standing(at_ms, self._sent + self._after_until, sizes)
+
+
+class _Crossing(msgspec.Struct):
+    """The part of a change that moves a segment's size."""
+
+    change: str
+    segment: str
+    segmentation: str | None
+    at: str
+
+    @property
+    def name(self) -> str:
+        return self.segment if self.segmentation is None else f"{self.segmentation}.{self.segment}"
+
+
+_decode_crossing = msgspec.json.Decoder(_Crossing).decode
+
+
+async def _unless_it_fails(worker: Worker, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; where the worker fails meanwhile, give it up and raise what failed."""
+    working, running = asyncio.create_task(work), asyncio.create_task(worker.run())
+    try:
+        await asyncio.wait((working, running), return_when=asyncio.FIRST_COMPLETED)
+        await (working if working.done() else running)
+    finally:
+        for task in (working, running):
+            task.cancel()
+        await asyncio.gather(working, running, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _own_names(settings: Settings) -> AsyncIterator[tuple[Settings, RedisStore, str]]:
+    """Give the replay topics, keys and a consumer group of its own: settings, store and the group's name."""
+    name = f"segue-replay-{secrets.token_hex(6)}"
+    # The clock of a replay asks no broker for the time, so whose time the topics keep is all one.
+    own = settings.model_copy(update={"topic_prefix": f"{name}.", "allow_create_time": True, "rules": None})
+    store = RedisStore(own.redis, name, require_durable=False)
+    await store.start()
+    try:
+        await create_topics(own)
+        yield own, store, name
+    finally:
+        async with contextlib.AsyncExitStack() as cleaning:
+            cleaning.push_async_callback(store.close)
+            cleaning.push_async_callback(store.drop)
+            cleaning.push_async_callback(delete_topics, own)
