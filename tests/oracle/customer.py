@@ -79,13 +79,17 @@ class Customer:
         self._ids: deque[str] = deque(maxlen=REMEMBERED_IDS)
         self._trait_times: dict[str, int] = {}
 
-    def apply(self, event: Event, ts: int, floor: int) -> None:
-        """Fire what is due strictly before the event, then apply it; `Duplicate` and `Rejected` leave no trace."""
+    def apply(self, event: Event, ts: int, floor: int, scores: Mapping[str, Any]) -> None:
+        """Fire what is due strictly before the event, then apply it; `Duplicate` and `Rejected` leave no trace.
+
+        `scores` are those that came since the event before.
+        """
         if event.message_id in self._ids:
             raise Duplicate
         traits, times = self._written(event, ts)
         self.fire(max(ts, floor) - 1)
         self.facts.traits, self._trait_times = traits, times
+        self.facts.scores.update(scores)
         late = self.clock is not None and self.clock - ts > self.plan.max_late_ms
         self.clock = ts if self.clock is None else max(ts, self.clock)
         self.facts.seen.append(Seen(event, ts, len(self.facts.seen), self.clock, late))

@@ -44,16 +44,15 @@ class _Run:
         self.customers: dict[str, Customer] = {}
         self.partitions: dict[str, int] = {}
         self.result = Result()
-        self._scores = {customer: list(given) for customer, given in scores.items()}
+        self._scores = scores
 
     def apply(self, event: Event, ts: int, floor: int, place: int) -> bool:
         """Apply one event; return whether it was applied."""
         customer = self.customers.get(event.customer) or Customer(self.plan, event.customer)
         given = self._scores.get(event.customer, [])
-        while given and given[0][0] <= place:
-            customer.facts.scores.update(given.pop(0)[1])
+        due = [scores for at, scores in given if at <= place]
         try:
-            customer.apply(event, ts, floor)
+            customer.apply(event, ts, floor, {model: value for scores in due for model, value in scores.items()})
         except Duplicate:
             self.result.duplicates += 1
             return False
