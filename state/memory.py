@@ -92,6 +92,7 @@ class Partition:
             number=commit.number,
             token=commit.token,
             ruleset=commit.ruleset,
+            passed=head.passed if commit.passed is None else commit.passed,
             offset=commit.next_offset,
             marker=head.marker if commit.marker is None else commit.marker,
             topics=head.topics if commit.topics is None else dict(commit.topics),

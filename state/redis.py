@@ -217,6 +217,7 @@ def _head(key: str, fields: dict[bytes, bytes]) -> Head:
             number=int(fields.get(b"number", 0)),
             token=fields.get(b"token", b"").decode(),
             ruleset=int(fields.get(b"ruleset", 0)),
+            passed=int(fields.get(b"passed", 0)),
             offset=int(fields.get(b"offset", NO_OFFSET)),
             marker=int(fields.get(b"marker", NO_OFFSET)),
             topics=_topics(fields.get(b"topics", b"{}")),

@@ -61,6 +61,7 @@ def commit_call(names: Keys, commit: Commit, *, prove: bool) -> tuple[list[Argum
         commit.next_offset,
         "" if commit.marker is None else commit.marker,
         b"" if commit.topics is None else msgspec.json.encode(commit.topics),
+        "" if commit.passed is None else commit.passed,
         commit.published,
         int(prove),
         len(moved) // 2,

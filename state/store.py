@@ -26,6 +26,7 @@ class Head(msgspec.Struct, frozen=True):
 
     `offset` is the next offset to read, `marker` the offset after the last acknowledged change on the change topic;
     both are NO_OFFSET where nothing was stored yet. `ruleset` is the number of the last commit's ruleset (0: none).
+    `passed` is the number of the newest ruleset that every customer of the partition stands under (0: none).
     `topics` maps a topic name to the id the broker gave it, where the broker has ids.
     """
 
@@ -36,6 +37,7 @@ class Head(msgspec.Struct, frozen=True):
     offset: int = NO_OFFSET
     marker: int = NO_OFFSET
     topics: dict[str, str] = {}
+    passed: int = 0
 
 
 class Commit(msgspec.Struct, kw_only=True):
@@ -43,7 +45,7 @@ class Commit(msgspec.Struct, kw_only=True):
 
     Order of effects: remove `published` entries from the outbox's front, remove `viewed` from the views to write, then
     set profiles, move the due index (None removes), add to sizes (deltas), append to the outbox, add `views`.
-    `marker` and `topics` are kept as they are where None.
+    `marker`, `topics` and `passed` are kept as they are where None.
     """
 
     partition: int
@@ -62,6 +64,7 @@ class Commit(msgspec.Struct, kw_only=True):
     viewed: Sequence[str] = ()
     marker: int | None = None
     topics: Mapping[str, str] | None = None
+    passed: int | None = None
 
 
 class ActiveRuleset(msgspec.Struct, frozen=True):

@@ -2,21 +2,21 @@
 -- One commit of one partition: all of it, or nothing.
 --
 -- KEYS  head, due, outbox, sizes, views, then one key for each profile
--- ARGV  the 16 of HEADER below, then the values they count, in the order of BODY:
+-- ARGV  the 17 of HEADER below, then the values they count, in the order of BODY:
 --       profiles · due (score, customer) · due to remove · sizes (segment, delta) · outbox · viewed · views
 --
 -- A script that fails midway leaves what it wrote, so everything that can fail is checked before the first write:
 -- types, numbers, counts and the caller's rights here; memory, disk and replicas by the server itself before it runs
 -- a script with this first line and no flags. MSET, the one write to profile keys, fails on no type.
 
-local HEADER = 16
+local HEADER = 17
 local SLICE = 2000 -- unpack fits 8,000 values on Lua's stack; even, because pairs may not be cut
 local EXACT = 9007199254740992 -- 2^53: from here on, Lua's numbers and sorted set scores skip integers
 
 local head, due, outbox, sizes, views = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, number, token, ruleset = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local from_offset, next_offset, marker, topics = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local published, prove = tonumber(ARGV[9]), ARGV[10]
+local passed, published, prove = ARGV[9], tonumber(ARGV[10]), ARGV[11]
 
 local function integer(text)
   local value = tonumber(text)
@@ -29,8 +29,8 @@ end
 -- Where each part of the body begins and ends in ARGV.
 local parts, at = {}, HEADER
 for index, count in ipairs({
-  #KEYS - 5, 2 * tonumber(ARGV[11]), tonumber(ARGV[12]), 2 * tonumber(ARGV[13]),
-  tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]),
+  #KEYS - 5, 2 * tonumber(ARGV[12]), tonumber(ARGV[13]), 2 * tonumber(ARGV[14]),
+  tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]),
 }) do
   parts[index] = { first = at + 1, last = at + count }
   at = at + count
@@ -146,6 +146,9 @@ sliced('SADD', views, ARGV, shown.first, shown.last)
 redis.call('HSET', head, 'number', ARGV[2], 'token', token, 'ruleset', ARGV[4], 'offset', next_offset)
 if marker ~= '' then
   redis.call('HSET', head, 'marker', marker)
+end
+if passed ~= '' then
+  redis.call('HSET', head, 'passed', passed)
 end
 if topics ~= '' then
   redis.call('HSET', head, 'topics', topics)

@@ -464,7 +464,9 @@ async def keeps_or_replaces_marker_and_topics(store: Store) -> None:
     await tenure.commit(topics={"changes": "id é"})
     head = await store.head(7)
     assert (head.marker, head.topics) == (12, {"changes": "id é"})
+    await tenure.commit(passed=3)
     await tenure.commit(topics={}, marker=0)
+    assert (await store.head(7)).passed == 3
     head = await store.head(7)
     assert (head.marker, head.topics) == (0, {})
 
