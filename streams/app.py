@@ -10,7 +10,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from rules.errors import TopicError
+from rules.errors import ServiceError, TopicError
 from rules.load import load_text
 from state.engine import Engine
 from streams.clocks import LiveClock
@@ -70,7 +70,7 @@ async def build_app(
     TopicError
         if a topic is missing or not as it must be.
     ServiceError
-        if broker or store cannot be reached.
+        if broker or store cannot be reached, or the broker cannot keep two publishers apart.
     """
     findings = [finding for finding in await check_topics(settings) if finding.fatal]
     if findings:
@@ -115,9 +115,15 @@ def live_clock(settings: Settings) -> LiveClock:
 
 
 async def _fence(settings: Settings, store: Store) -> Fence:
+    """Return the broker's fence, or for the embedded broker the store's; both of its weaknesses have one setting."""
     topic, deadline_s = Topics.named(settings).changes, settings.takeover_deadline / 1000
-    # only the embedded broker keeps producers' times and nothing else; any other must have the real fence
-    if settings.allow_create_time and not await has_producer_ids(settings.broker):
-        log.info("the broker has no producer ids: changes are fenced by the store alone")
-        return EpochFence(settings.broker, store)
-    return KafkaFence(settings.broker, settings.app_id, topic, deadline_s=deadline_s)
+    if await has_producer_ids(settings.broker):
+        return KafkaFence(settings.broker, settings.app_id, topic, deadline_s=deadline_s)
+    if not settings.allow_create_time:
+        message = (
+            f"{settings.broker}: the broker has no producer ids, which keep two workers from publishing the changes of "
+            "one partition. Use Apache Kafka; for the embedded broker set SEGUE_ALLOW_CREATE_TIME=true"
+        )
+        raise ServiceError(message)
+    log.info("the broker has no producer ids: changes are fenced by the store alone")
+    return EpochFence(settings.broker, store)

@@ -33,7 +33,7 @@ class Hold:
         self.partition = partition
         self._parts = parts
         self._consumer = consumer
-        self._closing = False
+        self._closing = self._ending = False
         self._task: asyncio.Task[None] | None = None
 
     async def keep(self) -> None:
@@ -62,12 +62,14 @@ class Hold:
         finally:
             self.tenure = None
             self._consumer.release(self.partition)
+            self._ending = True
             await tenure.end()
+            self._ending = False
 
     def close(self) -> None:
-        """End it: at once while it takes over, after the step under way while it works."""
+        """End it: at once while it takes over or pauses, after the step under way while it works."""
         self._closing = True
         if self.tenure is not None:
             self.tenure.close()
-        elif self._task is not None:
+        elif self._task is not None and not self._ending:
             self._task.cancel()

@@ -54,9 +54,9 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
         pass
     except KafkaError:
         pass  # a fenced producer's sender task ends with the error that fenced it
-    sender = producer._sender  # noqa: SLF001 - there is no public way to give up
-    producer._message_accumulator.fail_all(KafkaConnectionError("the producer was stopped"))  # noqa: SLF001
     await producer.client.close()
     with contextlib.suppress(TimeoutError, KafkaError):
         async with asyncio.timeout(_STOP_S):
-            await sender.close()
+            await producer._sender.close()  # noqa: SLF001 - there is no public way to give up
+    # the sender puts back what was on its way, so this comes last
+    producer._message_accumulator.fail_all(KafkaConnectionError("the producer was stopped"))  # noqa: SLF001 - likewise

@@ -72,6 +72,10 @@ class Sweeper:
         self._next_sweep_s = now_s + PAUSE_S
         return certain_ms
 
+    def again(self) -> None:
+        """Ask for another turn without a pause: the last one did not get through."""
+        self._next_sweep_s = 0.0
+
     def patience_s(self) -> float:
         """Return how long to wait for a record before asking again; sends a tick where one is worth it now."""
         now_s = time.monotonic()

@@ -11,9 +11,10 @@ from rules.errors import Fenced, StateError
 from state.store import NO_OFFSET
 from streams.changes import unpack_entry
 from streams.publisher import Publisher
+from streams.topic_ids import topic_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from state.store import Head
     from streams.parts import Parts
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 class Taken(NamedTuple):
     """A partition as taken over: nothing of the former owner is left to do.
 
-    The next commit is `number + 1`, begins at `next_offset`, trims `trim` changes and notes `written` views.
+    The next commit is `number + 1`, begins at `next_offset`, trims `trim` changes, notes `written` views and the ids of
+    the `topics` where they are not stored yet.
     """
 
     epoch: int
@@ -33,6 +35,7 @@ class Taken(NamedTuple):
     next_offset: int
     trim: int
     written: Sequence[str]
+    topics: Mapping[str, str] | None
     publisher: Publisher
 
 
@@ -54,6 +57,7 @@ async def take_over(parts: Parts, partition: int) -> Taken:
         if (await parts.store.head(partition)).epoch != head.epoch:
             message = f"partition {partition}: another worker took it over in the meantime"
             raise Fenced(message)
+        topics = await _check_topics(parts, partition, head)
         tail = await parts.tail.read(partition, head.marker)
         topic, deadline_s = parts.topics.changes, parts.settings.publish_deadline / 1000
         publisher = Publisher(right, parts.settings.app_id, topic, partition, deadline_s=deadline_s)
@@ -67,7 +71,24 @@ async def take_over(parts: Parts, partition: int) -> Taken:
         await right.close()
         raise
     log.info("partition %d: taken over (epoch %d), reading from offset %d", partition, head.epoch, next_offset)
-    return Taken(head.epoch, head.number, next_offset, len(entries), written, publisher)
+    return Taken(head.epoch, head.number, next_offset, len(entries), written, topics, publisher)
+
+
+async def _check_topics(parts: Parts, partition: int, head: Head) -> Mapping[str, str] | None:
+    """Return the topics' ids where the store lacks them; offsets mean nothing on a topic with another id."""
+    ids = await topic_ids(parts.settings.broker, (parts.topics.events, parts.topics.changes))
+    if not ids:
+        log.info("partition %d: the broker has no topic ids: a topic created anew would go unnoticed", partition)
+    for name, identity in ids.items():
+        stored = head.topics.get(name, identity)
+        if stored != identity:
+            message = (
+                f"{name}: the topic has the id {identity}, the state of partition {partition} belongs to {stored}: the "
+                "topic was deleted and created anew. Give the app another SEGUE_APP_ID, or remove its state and start "
+                "with --from-scratch"
+            )
+            raise StateError(message)
+    return ids if ids.keys() - head.topics.keys() else None
 
 
 async def _check_offset(parts: Parts, partition: int, head: Head, tail: Tail) -> int:

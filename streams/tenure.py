@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from rules.errors import EventRejected
+from rules.errors import EventRejected, StateError
 from state.store import Commit
 from streams.batch import Batch
 from streams.changes import pack_entry
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from streams.takeover import Taken
 
 log = logging.getLogger(__name__)
+
+CREATE_TIME = 0
+"""A record's timestamp type: the producer's clock, which may be ahead of ours, or absent."""
 
 _numbers = itertools.count(1)
 
@@ -62,13 +65,16 @@ class Tenure:
         self.number = next(_numbers)
         self.partition = partition
         self.next_offset = taken.next_offset
-        """The offset after the last record applied; the stored one follows it."""
+        """The offset after the last record taken; the stored one follows it."""
+        self.applied = taken.next_offset
+        """The offset up to which all is applied, committed and published."""
         self._parts = parts
         self._epoch = taken.epoch
         self._number = taken.number
         self._stored_offset = taken.next_offset
         self._trim = taken.trim
         self._written: list[str] = list(taken.written)
+        self._topics = taken.topics
         self._publisher = taken.publisher
         self._profiles = Profiles(parts.store, parts.engine, partition, parts.settings.cache_customers)
         self._sweeper = Sweeper(parts, partition)
@@ -120,20 +126,18 @@ class Tenure:
         """Work until closed; raises what ended it: `Fenced`, `ServiceError`, or what no new tenure would mend."""
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + RENEW_AFTER_S
-        try:
-            while not self._closing and loop.time() < renew_at:
-                if self._inbox:
-                    await self._take(self._inbox.popleft())
-                await self._sweep()
-                if not self._inbox:
-                    await self._finish()
-                    await self._wait()
-            await self._commit(Batch(self._parts.engine, self._profiles, self._parts.poison))
-        finally:
-            await self.end()
+        while not self._closing and loop.time() < renew_at:
+            if self._inbox:
+                await self._take(self._inbox.popleft())
+            await self._sweep()
+            if not self._inbox:
+                await self._finish()
+                await self._wait()
+        # what is already public is trimmed at once: the next owner then has nothing to look for
+        await self._commit(self._batch())
 
     async def end(self) -> None:
-        """Give up what the tenure holds; nothing of it is written afterwards."""
+        """Give up what the tenure holds, once `run` is over; nothing of it is written afterwards."""
         self.close()
         if self._finishing is not None and not self._finishing[1].done():
             self._finishing[1].set_exception(TenureOver())
@@ -159,7 +163,7 @@ class Tenure:
             )
             raise TenureOver(message)
         self._expected += 1
-        batch = Batch(parts.engine, self._profiles, parts.poison)
+        batch = self._batch()
         events = self._decode(chunk, batch)
         undecodable = len(batch.rejections)
         await batch.apply(events)
@@ -171,6 +175,7 @@ class Tenure:
             await self._commit(batch)
         parts.counters.events += len(events) + undecodable
         parts.counters.ticks += len(chunk.records) - len(events) - undecodable
+        self.applied = chunk.next_offset
         delivery.acknowledge()
 
     def _decode(self, chunk: Chunk, batch: Batch) -> list[tuple[Record, Event]]:
@@ -179,9 +184,11 @@ class Tenure:
         clock, newest_ms, now_ms = self._parts.clock, NEVER_MS, self._parts.now_ms()
         for record in chunk.records:
             broker_ms = record.timestamp
-            # 0 is CreateTime: a producer's clock may be ahead of ours, or absent
-            if record.timestamp_type == 0 and not 0 <= broker_ms <= now_ms:
-                broker_ms = now_ms
+            if record.timestamp_type == CREATE_TIME:
+                if not self._parts.settings.allow_create_time:
+                    raise StateError(_create_time(record))
+                if not 0 <= broker_ms <= now_ms:
+                    broker_ms = now_ms
             newest_ms = max(newest_ms, broker_ms)
             if record.key is None and is_tick(record):
                 continue
@@ -193,10 +200,11 @@ class Tenure:
         return events
 
     async def _sweep(self) -> None:
-        """Fire what is due and certain."""
-        while not self._closing and (before_ms := self._sweeper.turn()) is not None:
-            more = await self._fire(before_ms)
-            if not more:
+        """Fire what is due and certain, in turns with chunks that wait."""
+        before_ms = self._sweeper.turn()
+        while before_ms is not None and not self._closing and await self._fire(before_ms):
+            if self._inbox:
+                self._sweeper.again()
                 return
 
     async def _finish(self) -> None:
@@ -206,7 +214,7 @@ class Tenure:
         horizon_ms, done = self._finishing
         while await self._fire(horizon_ms + 1):
             pass
-        await self._commit(Batch(self._parts.engine, self._profiles, self._parts.poison))
+        await self._commit(self._batch())
         done.set_result(None)
 
     async def _fire(self, before_ms: int) -> bool:
@@ -214,13 +222,16 @@ class Tenure:
         limit = self._parts.settings.sweep_customers
         due = await self._parts.store.due(self.partition, before_ms, limit)
         if due:
-            batch = Batch(self._parts.engine, self._profiles, self._parts.poison)
+            batch = self._batch()
             await batch.advance([customer for customer, _ in due], before_ms)
             await self._commit(batch, swept=True)
         if len(due) < limit:
             await self._sweeper.look()
             return False
         return True
+
+    def _batch(self) -> Batch:
+        return Batch(self._parts.engine, self._profiles, self._parts.poison)
 
     async def _commit(self, batch: Batch, *, swept: bool = False) -> None:
         """Make the batch durable, then public; does nothing where there is nothing to commit."""
@@ -249,10 +260,11 @@ class Tenure:
             published=self._trim,
             viewed=self._written,
             marker=self._publisher.marker,
+            topics=self._topics,
         )
         await parts.store.commit(commit)
         self._number = number
-        self._stored_offset, self._trim, self._written = self.next_offset, 0, []
+        self._stored_offset, self._trim, self._written, self._topics = self.next_offset, 0, [], None
         self._count(batch)
         self._sweeper.moved(due.values())
         self._forced_due = (self._forced_due - batch.before.keys()) | batch.dropped.keys()
@@ -279,3 +291,11 @@ class Tenure:
         counters.newest_event_ms = max(counters.newest_event_ms, batch.newest_event_ms)
         counters.rejected.update(rejection.reason for rejection in batch.rejections)
         counters.changes.update(batch.crossings())
+
+
+def _create_time(record: Record) -> str:
+    return (
+        f"{record.topic}/{record.partition}: the record at offset {record.offset} has its producer's time, not the "
+        "broker's. `segue topics` says what is wrong with the topic; to work on such times all the same (or to get "
+        "past records that are older than the topic's setting), set SEGUE_ALLOW_CREATE_TIME=true"
+    )

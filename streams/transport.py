@@ -21,13 +21,14 @@ import itertools
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.serializers import codecs
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode.supervisors import CrashingSupervisor
 
+from rules.errors import Fenced
 from streams.chunk import Chunk
 
 if TYPE_CHECKING:
@@ -216,9 +217,13 @@ class ChunkConsumer(driver.Consumer):
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
     async def read(self, partition: int, offset: int, tenure: int) -> None:
-        """Begin to read a partition for a tenure."""
+        """Begin to read a partition for a tenure; raises `Fenced` where the group has given it to another worker."""
         tp = self._tp(partition)
-        await self._thread.call_thread(self._thread.read, tp, offset, tenure)
+        try:
+            await self._thread.call_thread(self._thread.read, tp, offset, tenure)
+        except IllegalStateError as error:
+            message = f"partition {partition} is not assigned to this worker any more"
+            raise Fenced(message) from error
         self._held.add(tp)
         self.go_on(partition)
 
@@ -238,10 +243,10 @@ class ChunkConsumer(driver.Consumer):
             self.resume_partitions({tp})
             self._thread.wake()
 
-    def end_of(self, partition: int) -> int:
-        """Return the offset after the partition's last record, as far as known; 0 where nothing is."""
+    def end_of(self, partition: int) -> int | None:
+        """Return the offset after the partition's last record as the last fetch had it, None before the first."""
         tp = self._tp(partition)
-        return (self.highwater(tp) or 0) if tp in self._held else 0
+        return self.highwater(tp) if tp in self._held else None
 
     def _tp(self, partition: int) -> TP:
         return TP(self.app.events, partition)

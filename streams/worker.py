@@ -7,9 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from rules.errors import ServiceError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from rules.errors import SegueError, ServiceError
 from streams.hold import Hold
 from streams.tenure import Delivery, Tenure, TenureOver
+from streams.watch import Watch, out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +40,6 @@ class Worker:
         self.on_progress: Callable[[], None] | None = None
         self._app = app
         self._holds: dict[int, tuple[Hold, asyncio.Task[None]]] = {}
-        self._applied: dict[int, int] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watch: asyncio.Task[None] | None = None
         self._stopping = False
@@ -76,7 +78,7 @@ class Worker:
 
     async def applied(self, offsets: Mapping[int, int]) -> None:
         """Wait until all before these offsets (partition -> offset) is applied and published; raises as `run`."""
-        while any(self._applied.get(partition, 0) < offset for partition, offset in offsets.items()):
+        while any(self._progress(partition) < offset for partition, offset in offsets.items()):
             await self._pause()
 
     async def finish(self, horizon_ms: int) -> None:
@@ -97,6 +99,10 @@ class Worker:
         if self._failure.done():
             await self._failure
         await asyncio.sleep(_POLL_S)
+
+    def _progress(self, partition: int) -> int:
+        tenure = self._tenure(partition)
+        return 0 if tenure is None else tenure.applied
 
     def _tenure(self, partition: int) -> Tenure | None:
         return self._holds[partition][0].tenure if partition in self._holds else None
@@ -125,6 +131,11 @@ class Worker:
 
     def failed(self, error: BaseException) -> None:
         """Stop for good: no new tenure would mend this."""
+        if isinstance(error, OffsetOutOfRangeError):
+            wanted = {tp.partition: offset for found in error.args for tp, offset in found.items()}
+            error = out_of_range(self.parts.topics.events, wanted)
+        elif isinstance(error, KafkaError):
+            error = ServiceError(f"{self.parts.topics.events}: cannot read: {error!r}; start the worker again")
         if not self._failure.done():
             self._failure.set_exception(error)
 
@@ -143,30 +154,27 @@ class Worker:
 
     def _done(self, acknowledge: Callable[[], object], tenure: Tenure) -> None:
         acknowledge()
-        self._applied[tenure.partition] = tenure.next_offset
         if tenure.waiting < self.parts.settings.chunks_ahead:
             self._app.chunks.go_on(tenure.partition)
         if self.on_progress is not None:
             self.on_progress()
 
     async def _watch_progress(self) -> None:
-        """Fail when records wait and nothing is read: clients are known to die in silence (Faust #175, #532)."""
-        moved: dict[int, tuple[int, float]] = {}
+        """Fail when Faust has stopped, or a partition does not get on although it could."""
+        watches: dict[int, Watch] = {}
         while True:
             await asyncio.sleep(_WATCH_S)
-            now = time.monotonic()
-            for partition, (hold, _) in self._holds.items():
-                if hold.tenure is None:
-                    moved.pop(partition, None)
+            if self._app.should_stop and not self._stopping:
+                self.failed(ServiceError(f"Faust has stopped: {self._app.crash_reason!r}; start the worker again"))
+                return
+            for partition in list(self._holds):
+                tenure = self._tenure(partition)
+                if tenure is None:
+                    watches.pop(partition, None)
                     continue
-                at, since = moved.get(partition, (-1, now))
-                end = self._app.chunks.end_of(partition)
-                if hold.tenure.next_offset != at or end <= at:
-                    moved[partition] = hold.tenure.next_offset, now
-                elif now - since > self.parts.settings.stall_deadline / 1000:
-                    message = (
-                        f"{self.parts.topics.events}/{partition}: nothing was applied for {now - since:.0f} s although "
-                        f"records wait (at offset {at} of {end}); the worker stops, start it again"
-                    )
-                    self.failed(ServiceError(message))
+                watch = watches.setdefault(partition, Watch(self.parts, partition))
+                try:
+                    watch.look(tenure.applied, self._app.chunks.end_of(partition), time.monotonic())
+                except SegueError as error:
+                    self.failed(error)
                     return

@@ -1,0 +1,135 @@
+"""The ids that a broker gives its topics: a topic created anew under its old name has another one.
+
+aiokafka 0.14 speaks Metadata up to version 5; topic ids come with version 10. So version 12 (Apache Kafka 3.1 and
+later) is written here, for this one question. Source: https://kafka.apache.org/protocol#The_Messages_Metadata
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, NoError, for_code
+from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+
+from rules.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from io import BytesIO
+
+_METADATA = 3
+_VERSION = 12
+_UUID_BYTES = 16
+_NO_ID = uuid.UUID(int=0)
+
+
+class _Uuid(AbstractType[uuid.UUID]):
+    @classmethod
+    def encode(cls, value: uuid.UUID) -> bytes:
+        return value.bytes
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> uuid.UUID:
+        return uuid.UUID(bytes=data.read(_UUID_BYTES))
+
+
+class _Answer(Response):
+    API_KEY = _METADATA
+    API_VERSION = _VERSION
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32),
+                ("host", CompactString("utf-8")),
+                ("port", Int32),
+                ("rack", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", CompactString("utf-8")),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline_replicas", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _Question(RequestStruct):
+    API_KEY = _METADATA
+    API_VERSION = _VERSION
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _Answer
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(("topic_id", _Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields)),
+        ),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequest(Request[_Question]):
+    API_KEY = _METADATA
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def build(self, request_struct_class: type[_Question]) -> _Question:
+        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, False, {})
+
+
+async def topic_ids(broker: str, names: Sequence[str]) -> dict[str, str]:
+    """Return name -> id of those topics that have one; a broker too old for ids gives none.
+
+    Raises `ServiceError`.
+    """
+    client = AIOKafkaClient(bootstrap_servers=broker)
+    try:
+        await client.bootstrap()
+        answer = await client.send(client.get_random_node(), _MetadataRequest(names))
+    except (IncompatibleBrokerVersion, NotImplementedError):
+        return {}
+    except KafkaError as error:
+        message = f"{broker}: cannot ask the broker for the ids of its topics: {error!r}; is it up?"
+        raise ServiceError(message) from error
+    finally:
+        await client.close()
+    return {topic[1]: str(topic[2]) for topic in answer.topics if for_code(topic[0]) is NoError and topic[2] != _NO_ID}
