@@ -84,7 +84,7 @@ class Maker:
         return spec
 
     def total(self) -> Tree:
-        agg = one(self.dice, ("sum", "avg", "min", "max", "distinct", "first", "last"))
+        agg = one(self.dice, ("sum", "avg", "distinct", "first", "last", "sum", "avg", "first", "last", "min", "max"))
         paths = ["n", "items.qty", "n", "properties.n"]
         if agg in ("distinct", "first", "last"):
             paths += ["s", "f", "items.sku", "tags"]

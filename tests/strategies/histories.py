@@ -75,7 +75,8 @@ class Planner:
     def __init__(self, dice: Dice, definitions: Tree, *, live: bool, grace_ms: int) -> None:
         self.dice = dice
         self.deltas = _deltas(durations_ms(definitions))
-        self.values = Values(dice, self.deltas)
+        distinct = any(node.get("agg") == "distinct" for node in walk(definitions))
+        self.values = Values(dice, self.deltas, mixed_percent=50 if distinct else 10)
         self.names = _asked_names(definitions)
         self.event_paths = _asked_paths(definitions, EVENT_PATHS)
         self.trait_paths = _asked_paths(definitions, TRAIT_PATHS)
@@ -107,6 +108,8 @@ class Planner:
         body = _event_body(self.values.body(self.event_paths))
         if "name" in self.event_paths and often(self.dice, 30):
             body["name"] = self.values.value("text")
+            if often(self.dice, 50):
+                body.setdefault("properties", {})["name"] = None
         if name == "identify":
             traits = self.values.body(self.trait_paths)
             for path in self.trait_paths:

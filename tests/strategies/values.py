@@ -33,10 +33,12 @@ def timestamp(ms: int, offset: str) -> str:
 class Values:
     """Draws values; the numbers of one case are few, so that sums and bounds meet."""
 
-    def __init__(self, dice: Dice, deltas: list[int]) -> None:
+    def __init__(self, dice: Dice, deltas: list[int], *, mixed_percent: int) -> None:
         self.dice = dice
         self.deltas = deltas
-        self.numbers = few(dice, NUMBERS, 1, 4) if often(dice, 50) else [0, 1, 2, 3]
+        self.numbers: list[Any] = few(dice, NUMBERS, 1, 4) if often(dice, 50) else [0, 1, 2, 3]
+        if often(dice, mixed_percent):
+            self.numbers = [1, True, 2, "1"]
         self.strange_percent = one(dice, (8, 8, 35))
 
     def value(self, kind: str) -> Any:
