@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from streams.cli.check import check
+from streams.cli.dump import dump
 from streams.cli.frame import Commands
 from streams.cli.init import init
 from streams.cli.replay import replay
@@ -22,6 +23,7 @@ main = typer.Typer(
 )
 
 main.command()(replay)
+main.command()(dump)
 main.command()(check)
 main.command()(init)
 main.command()(schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -11,16 +11,19 @@ from streams.cli.frame import TerminalReport, run, say
 from streams.cli.options import RulesOption, instant, rules_of, settings_of, step
 from streams.embedded import EmbeddedBroker, EmbeddedValkey
 from streams.replay.from_file import replay_in_memory
+from streams.replay.from_log import replay_dump, replay_topic
 from streams.replay.plan import Plan
 from streams.replay.through import replay_through
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from streams.replay.outcome import Outcome
     from streams.settings import Settings
 
 EventsOption = Annotated[
-    Path,
-    typer.Option("--events", metavar="FILE", help="One event, as JSON, a line; .gz as well.", show_default=False),
+    Path | None,
+    typer.Option("--events", metavar="FILE", help="One event, as JSON, a line; with --live a dump. May be gzipped."),
 ]
 UntilOption = Annotated[
     int | None,
@@ -43,11 +46,18 @@ RedisOption = Annotated[
     str | None, typer.Option("--redis", metavar="URL", help="Use this Redis or Valkey (with --broker).")
 ]
 InMemoryOption = Annotated[bool, typer.Option("--in-memory", help="Do the same with no services at all.")]
+LiveOption = Annotated[
+    bool,
+    typer.Option("--live", help="By the live rules and the broker's times, in memory: what a worker should have said."),
+]
+TopicOption = Annotated[
+    bool, typer.Option("--topic", help="With --live: the app's topic of events, as it stands, in place of a dump.")
+]
 
 
 def replay(  # noqa: PLR0913 - a parameter an option
     *,
-    events: EventsOption,
+    events: EventsOption = None,
     rules: RulesOption = None,
     until: UntilOption = None,
     changes: ChangesOption = None,
@@ -55,6 +65,8 @@ def replay(  # noqa: PLR0913 - a parameter an option
     broker: BrokerOption = None,
     redis: RedisOption = None,
     in_memory: InMemoryOption = False,
+    live: LiveOption = False,
+    topic: TopicOption = False,
 ) -> None:
     """Replay a file of events on its own clock, and say who crossed which segment when.
 
@@ -63,12 +75,14 @@ def replay(  # noqa: PLR0913 - a parameter an option
 
     The events go through the real pipeline: topics, a worker and a store of the replay's own, on embedded services or
     those that you name here (SEGUE_BROKER and SEGUE_REDIS are not asked: a replay comes to no live cluster unasked).
+
+    With `--live` a log is read by the rules of a live worker: a dump (`segue dump`) or, with `--topic`, the app's own
+    topic of events.
     """
-    _check_services(broker, redis, in_memory=in_memory)
+    _check(_Asked(events, broker, redis, in_memory, live, topic))
     settings = settings_of(rules=rules, broker=broker, redis=redis)
     plan = Plan(
         ruleset=rules_of(settings),
-        events=events,
         app_id=settings.app_id,
         max_late_ms=settings.max_late,
         until_ms=until,
@@ -76,27 +90,57 @@ def replay(  # noqa: PLR0913 - a parameter an option
         step_ms=step,
     )
     with TerminalReport() as report:
-        if in_memory:
-            outcome = replay_in_memory(plan, report)
+        if events is None:
+            outcome = run(replay_topic(plan, report, settings))
+        elif live:
+            outcome = replay_dump(plan, report, settings, events)
+        elif in_memory:
+            outcome = replay_in_memory(plan, report, events)
+        elif broker is not None:
+            outcome = run(replay_through(plan, report, settings, events))
         else:
-            outcome = run(_through(plan, report, settings, own_services=broker is not None))
+            outcome = run(_through_embedded(plan, report, settings, events))
     for line in outcome.summary():
         say(line)
 
 
-def _check_services(broker: str | None, redis: str | None, *, in_memory: bool) -> None:
-    if in_memory and (broker or redis):
-        message = "--in-memory uses no services: leave out --broker and --redis"
-        raise typer.BadParameter(message)
-    if (broker is None) != (redis is None):
-        message = "--broker and --redis go together: give both, or neither for embedded services"
-        raise typer.BadParameter(message)
+class _Asked(NamedTuple):
+    """The options that say from where and through what."""
+
+    events: Path | None
+    broker: str | None
+    redis: str | None
+    in_memory: bool
+    live: bool
+    topic: bool
+
+    def faults(self) -> Iterator[str]:
+        """Yield what does not go together."""
+        if self.topic and not self.live:
+            yield "--topic goes with --live"
+        if (self.events is None) != self.topic:
+            yield (
+                "give --events FILE, or --live --topic"
+                if self.events is None
+                else "--topic stands in place of --events"
+            )
+        if self.live:
+            if self.redis or (self.broker and not self.topic):
+                yield "--live works in memory: leave out --redis, and --broker but with --topic"
+        elif self.in_memory and (self.broker or self.redis):
+            yield "--in-memory uses no services: leave out --broker and --redis"
+        elif (self.broker is None) != (self.redis is None):
+            yield "--broker and --redis go together: give both, or neither for embedded services"
 
 
-async def _through(plan: Plan, report: TerminalReport, settings: Settings, *, own_services: bool) -> Outcome:
-    if own_services:
-        return await replay_through(plan, report, settings)
+def _check(asked: _Asked) -> None:
+    faults = list(asked.faults())
+    if faults:
+        raise typer.BadParameter("; ".join(faults))
+
+
+async def _through_embedded(plan: Plan, report: TerminalReport, settings: Settings, events: Path) -> Outcome:
     # nothing of a replay is to outlive it, so nothing has to reach a disk
     async with EmbeddedValkey(appendfsync="no") as valkey, EmbeddedBroker() as kafka:
         where = {"broker": kafka.address, "redis": valkey.url}
-        return await replay_through(plan, report, settings.model_copy(update=where))
+        return await replay_through(plan, report, settings.model_copy(update=where), events)

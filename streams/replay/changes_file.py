@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 class ChangesFile:
     """Changes to a file, in the order given; with no path, to nowhere."""
 
-    def __init__(self, path: Path | None, app_id: str, source: Path) -> None:
+    def __init__(self, path: Path | None, app_id: str, source: Path | None) -> None:
         """Open it; raises `ReplayError` where that cannot be done, or where it is the replay's own `source`."""
         self._app_id = app_id
         self._file: IO[bytes] | None = None
         if path is None:
             return
         try:
-            if path.exists() and path.samefile(source):
+            if source is not None and path.exists() and path.samefile(source):
                 message = f"{path}: is the file that is replayed; write the changes to another"
                 raise ReplayError(message)
             self._file = path.open("wb")

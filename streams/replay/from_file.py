@@ -17,6 +17,7 @@ from streams.replay.standings import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from state.change import Change
     from streams.replay.plan import Plan, Report
@@ -25,11 +26,11 @@ REPORT_EVERY = 2048
 """Records between two reports of progress."""
 
 
-def replay_in_memory(plan: Plan, report: Report) -> Outcome:
+def replay_in_memory(plan: Plan, report: Report, events: Path) -> Outcome:
     """Replay the file without services; raises `ReplayError`."""
     began = time.perf_counter()
-    with LinesFile(plan.events) as lines, ChangesFile(plan.changes, plan.app_id, plan.events) as out:
-        run = _Run(plan, report, out, lag_ms=_lag_ms(plan))
+    with LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
+        run = _Run(plan, report, out, lag_ms=_lag_ms(plan, events))
         report.begin("replaying", lines.size_bytes)
         for number, line in enumerate(lines):
             run.take(line)
@@ -40,11 +41,11 @@ def replay_in_memory(plan: Plan, report: Report) -> Outcome:
     return run.outcome(time.perf_counter() - began)
 
 
-def _lag_ms(plan: Plan) -> int:
+def _lag_ms(plan: Plan, events: Path) -> int:
     """Return by how much events come late; only early timers have to know, and only steps want them early."""
     if plan.step_ms is None:
         return 0
-    with LinesFile(plan.events) as lines:
+    with LinesFile(events) as lines:
         return measure(lines).lag_ms
 
 

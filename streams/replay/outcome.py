@@ -19,15 +19,17 @@ class Outcome:
     """Numbers of one replay.
 
     `events` are all records of the file (ticks of a log are none):
-    `events == applied + duplicates + after_until + sum(rejected.values())`. `changes` counts by (segment name, entered
-    or exited); `caps` are the documented bounds that were reached, by name. `horizon_ms` is None where nothing was
-    applied and none was asked for.
+    `events == applied + duplicates + after_until + sum(rejected.values())`. `create_time` counts records whose time is
+    their producer's, `changes` by (segment name, entered or exited); `caps` are the documented bounds that were
+    reached, by name. `horizon_ms` is None where nothing was applied and none was asked for.
     """
 
     events: int = 0
     applied: int = 0
     duplicates: int = 0
     after_until: int = 0
+    ticks: int = 0
+    create_time: int = 0
     customers: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -44,9 +46,13 @@ class Outcome:
         yield f"duplicates  {self.duplicates:>10,}"
         if self.after_until:
             yield f"after until {self.after_until:>10,}  (later than the horizon, not applied)"
+        if self.ticks:
+            yield f"ticks       {self.ticks:>10,}"
         yield f"customers   {self.customers:>10,}"
         yield f"changes     {sum(self.changes.values()):>10,}"
         yield from self._segments()
+        if self.create_time:
+            yield f"{self.create_time:,} records have their producers' times; a worker bounds those by its own clock"
         if self.caps:
             yield f"bounds reached{_by_name(self.caps)}: docs/rules.md says what is estimated beyond them"
         horizon = "none: no event was applied" if self.horizon_ms is None else format_ms(self.horizon_ms)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A file of events through a ruleset.
+    """Events through a ruleset.
 
     `until_ms` is the horizon (None: the newest time of an applied event), `changes` where the changes are written
     (None: nowhere), `step_ms` how often, in stream time, it is said where things stand (None: never). `app_id` is
@@ -22,7 +22,6 @@ class Plan:
     """
 
     ruleset: Ruleset
-    events: Path
     app_id: str
     max_late_ms: int
     until_ms: int | None = None

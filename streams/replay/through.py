@@ -32,6 +32,7 @@ from streams.topics import Topics, create_topics, delete_topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
+    from pathlib import Path
 
     from streams.replay.plan import Plan, Report
     from streams.settings import Settings
@@ -45,13 +46,13 @@ LOOK_EVERY = 500
 _CATCH_UP_S = 0.01
 
 
-async def replay_through(plan: Plan, report: Report, settings: Settings) -> Outcome:
+async def replay_through(plan: Plan, report: Report, settings: Settings, events: Path) -> Outcome:
     """Replay the file through the services that the settings name; raises `SegueError`.
 
     Topics, keys and consumer group have names that nobody else uses, and are removed at the end, however it ends.
     """
     began = time.perf_counter()
-    with LinesFile(plan.events) as lines:
+    with LinesFile(events) as lines:
         report.begin("measuring", lines.size_bytes)
         size = measure(lines)
     async with _own_names(settings) as (own, store, group):
@@ -63,7 +64,7 @@ async def replay_through(plan: Plan, report: Report, settings: Settings) -> Outc
         ):
             report.begin("replaying", size.records)
             sender = Sender(producer, topics.events, own.partitions)
-            with LinesFile(plan.events) as lines, ChangesFile(plan.changes, plan.app_id, plan.events) as out:
+            with LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
                 run = _Run(plan, report, worker, sender, reader, out, clock)
                 await _unless_it_fails(worker, run.all(lines))
             return run.outcome(time.perf_counter() - began)

@@ -1,0 +1,128 @@
+"""A log with the broker's times, by the live rules, in memory: what a worker should have said of it.
+
+`segue replay --live`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rules.dates import MAX_MS
+from rules.errors import ReplayError
+from state.engine import Engine
+from streams.app import live_clock
+from streams.changes import size_name
+from streams.clocks import NEVER_MS
+from streams.events import is_tick
+from streams.replay.changes_file import ChangesFile
+from streams.replay.dump import LogRecord, open_dump, read_dump
+from streams.replay.memory import MemoryLog
+from streams.replay.outcome import Outcome
+from streams.replay.reader import TopicReader
+from streams.replay.standings import Standings
+from streams.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from state.change import Change
+    from streams.replay.plan import Plan, Report
+    from streams.replay.reader import Record
+    from streams.settings import Settings
+
+REPORT_EVERY = 2048
+
+
+def replay_dump(plan: Plan, report: Report, settings: Settings, dump: Path) -> Outcome:
+    """Replay a dump; raises `ReplayError`."""
+    began = time.perf_counter()
+    with open_dump(dump) as lines, ChangesFile(plan.changes, plan.app_id, dump) as out:
+        run = _Run(plan, report, settings, out)
+        report.begin("replaying", lines.size_bytes)
+        for number, record in enumerate(read_dump(lines)):
+            run.take(record)
+            if number % REPORT_EVERY == 0:
+                report.progress(lines.position_bytes)
+        run.finish()
+    return run.outcome(time.perf_counter() - began)
+
+
+async def replay_topic(plan: Plan, report: Report, settings: Settings) -> Outcome:
+    """Replay the topic of events as it stands now; raises `ServiceError`, `TopicError` or `ReplayError`."""
+    began = time.perf_counter()
+    async with TopicReader(settings.broker, Topics.named(settings).events) as reader:
+        with ChangesFile(plan.changes, plan.app_id, None) as out:
+            run = _Run(plan, report, settings, out)
+            async for records in reader.to_end():
+                for record in records:
+                    run.take(_log_record(record))
+            run.finish()
+    return run.outcome(time.perf_counter() - began)
+
+
+class _Run:
+    def __init__(self, plan: Plan, report: Report, settings: Settings, out: ChangesFile) -> None:
+        self._plan = plan
+        self._report = report
+        self._out = out
+        self._engine = Engine(plan.ruleset, max_late_ms=plan.max_late_ms)
+        self._log = MemoryLog(self._engine, live_clock(settings))
+        self._standings = None if plan.step_ms is None else Standings(plan.step_ms)
+        self._create_time = 0
+
+    def take(self, record: LogRecord) -> None:
+        """Apply one record."""
+        if not 0 <= record.broker_ms <= MAX_MS:
+            message = (
+                f"a record of partition {record.partition} has no broker time ({record.broker_ms} ms): nothing tells "
+                "when a worker read it"
+            )
+            raise ReplayError(message)
+        self._create_time += record.create_time
+        changes = self._log.feed(record.partition, record.broker_ms, record.key, record.value, tick=record.tick)
+        if changes:
+            self._write(changes)
+
+    def finish(self) -> None:
+        """Fire what the end of the log makes certain; only then it is known where things stood at every step."""
+        self._write(list(self._log.finish(self._plan.until_ms)))
+        if self._standings is not None:
+            for at_ms, sizes in self._standings.until(self._horizon_ms() + 1):
+                self._report.standing(at_ms, self._log.counters.events, sizes)
+
+    def outcome(self, seconds: float) -> Outcome:
+        """Return the numbers of the whole replay."""
+        counters, horizon_ms = self._log.counters, self._horizon_ms()
+        return Outcome(
+            events=counters.events,
+            applied=counters.applied,
+            duplicates=counters.duplicates,
+            ticks=counters.ticks,
+            create_time=self._create_time,
+            customers=counters.customers,
+            rejected=counters.rejected,
+            changes=counters.changes,
+            caps=self._engine.caps,
+            horizon_ms=horizon_ms if horizon_ms > NEVER_MS else None,
+            seconds=seconds,
+        )
+
+    def _horizon_ms(self) -> int:
+        """Return the last instant that any partition's timers may have reached."""
+        if self._plan.until_ms is not None:
+            return self._plan.until_ms
+        newest_ms = self._log.newest_broker_ms.values()
+        return max((self._log.clock.certain_ms(each, NEVER_MS) - 1 for each in newest_ms), default=NEVER_MS)
+
+    def _write(self, changes: Sequence[Change]) -> None:
+        self._out.write(changes)
+        if self._standings is not None:
+            for change in changes:
+                self._standings.add(size_name(change), change.change, change.at)
+
+
+def _log_record(record: Record) -> LogRecord:
+    create_time = record.timestamp_type == 0
+    return LogRecord(record.partition, record.timestamp, create_time, record.key, record.value, is_tick(record))
