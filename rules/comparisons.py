@@ -60,7 +60,7 @@ def _scalar(value: Any) -> Any:
         message = "null equals nothing; write exists: false"
         raise ValueError(message)
     if isinstance(value, list | dict):
-        message = "a value here is a number, a string or a boolean; for one of several write in: [...]"
+        message = "a value here is a number, a text, true or false; for one of several write in: [...]"
         raise ValueError(message)
     return value
 
@@ -124,7 +124,7 @@ class ScalarComparison(Model):
     @classmethod
     def _one_kind(cls, bounds: list[Any]) -> list[Any]:
         if len(bounds) == 2 and kind_of(bounds[0]) != kind_of(bounds[1]):  # noqa: PLR2004 - a pair
-            message = "both bounds must be numbers, or both strings"
+            message = "the bounds are of two kinds; write two numbers, or two texts"
             raise ValueError(message)
         return bounds
 

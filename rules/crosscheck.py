@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rules.compile import unit_order
+from rules.idle import idle_comparisons
 from rules.ruleset import Ruleset
+from rules.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,15 +96,26 @@ class _CrossCheck:
             if reference in self.inside:
                 return f"{reference!r} is inside a segmentation; write {self.inside[reference]}.{reference}"
             if reference in self.segmentation_keys:
-                return f"{reference!r} is a segmentation; write {reference}. and one of its segments"
-            return None if reference in self.segment_keys else f"no segment has the key {reference!r}"
+                return f"{reference!r} is a segmentation; write {self._members_of(reference)}"
+            return None if reference in self.segment_keys else self._nowhere(reference, self.segment_keys)
         if owner not in self.segmentation_keys:
-            return f"no segmentation has the key {owner!r}"
+            return self._nowhere(owner, self.segmentation_keys)
         for segmentation in self.segmentations.valid.values():
             if segmentation.key == owner and member not in {*segmentation.segments, segmentation.otherwise}:
                 known = ", ".join([*segmentation.segments, segmentation.otherwise])
                 return f"{owner} has no segment {member!r}; it has {known}"
         return None
+
+    def _members_of(self, owner: str) -> str:
+        for segmentation in self.segmentations.valid.values():
+            if segmentation.key == owner:
+                return " or ".join(f"{owner}.{key}" for key in (*segmentation.segments, segmentation.otherwise))
+        return f"{owner}. and one of its segments"
+
+    def _nowhere(self, key: str, known: set[str]) -> str:
+        near = nearest(key, sorted(known))
+        kind = "segment" if known is self.segment_keys else "segmentation"
+        return f"no {kind} has the key {key!r}; " + (f"did you mean {near}?" if near else "define it, or remove this")
 
     def circles(self) -> Iterator[Problem]:
         ruleset = Ruleset(
@@ -115,12 +128,12 @@ class _CrossCheck:
             for name, section in (("segments", self.segments), ("segmentations", self.segmentations)):
                 for index, definition in section.valid.items():
                     if definition.key == start:
-                        yield self.place(name, index, ("key",), f"{error}; break it")
+                        yield self.place(name, index, ("key",), f"{error}; take one of these in_segment out")
 
     def warnings(self) -> Iterator[Problem]:
         for index, segment in self.segments.valid.items():
             for path, condition in segment.conditions():
-                for within, text in condition.warnings():
+                for within, text in (*condition.warnings(), *idle_comparisons(condition)):
                     yield self.place("segments", index, steps(f"{path}.{within}"), f"warning: {text}")
 
 

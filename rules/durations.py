@@ -10,7 +10,16 @@ LONGEST_MS: Final = 3_650_000 * UNITS_MS["d"]
 PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)$"
 
 _FORM = re.compile(r"([0-9]+)(?:\.([0-9]+))?(ms|s|m|h|d|w)")
-_SPOKEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|[a-zA-Z])[a-zA-Z]*\s*")
+_SPOKEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)[\s_-]*([a-zA-Z]+)\.?\s*")
+_WORDS: Final = {
+    "ms": "ms", "msec": "ms", "milli": "ms", "millisecond": "ms",
+    "s": "s", "sec": "s", "second": "s",
+    "m": "m", "min": "m", "minute": "m",
+    "h": "h", "hr": "h", "hour": "h",
+    "d": "d", "day": "d",
+    "w": "w", "wk": "w", "week": "w",
+}  # fmt: skip
+_VARYING: Final = {"mo": "month", "mon": "month", "month": "month", "y": "year", "yr": "year", "year": "year"}
 
 
 def parse_duration(text: object) -> int:
@@ -57,7 +66,13 @@ def describe_duration(duration_ms: int) -> str:
 
 def _remedy(text: object) -> str:
     spoken = _SPOKEN.fullmatch(text) if isinstance(text, str) else None
-    unit = spoken[2].lower() if spoken else ""
-    if spoken and unit in UNITS_MS:
-        return f"write {spoken[1]}{unit}"
+    if spoken and spoken[2] != "M":  # a minute or a month
+        word = spoken[2].lower()
+        word = word if word in _WORDS else word.removesuffix("s")
+        if word in _WORDS:
+            return f"write {spoken[1]}{_WORDS[word]}"
+        if word in _VARYING:
+            return f"a {_VARYING[word]} is not always as long, write days, like 30d"
+    if spoken and spoken[2] == "M":
+        return f"write {spoken[1]}m for minutes, or days for months"
     return "write a number and one of ms, s, m, h, d, w, like 30d"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Discriminator, Tag, model_validator
@@ -18,6 +17,7 @@ from rules.conditions.since import SinceFirst, SinceLast
 from rules.conditions.then_not import ThenNot
 from rules.conditions.total import Total
 from rules.conditions.trait import Trait
+from rules.wording import nearest, shown
 
 KINDS: Final = (
     "all",
@@ -59,18 +59,20 @@ class Unknown(Condition):
 
 def why_no_condition(value: Any) -> str:
     """Return why a value is no condition, and the remedy."""
+    kinds = ", ".join(KINDS)
+    if value is None or value == {}:
+        return f"is empty; write a condition: one of {kinds}"
+    if isinstance(value, list):
+        return "a list is no condition; put it under all (each must hold) or any (one must)"
     if not isinstance(value, dict):
-        return f"{value!r} is no condition; write a mapping with one of {', '.join(KINDS)}"
+        return f"{shown(value)} is no condition; write a mapping with one of {kinds}"
     if len(value) > 1:
-        keys = ", ".join(map(str, value))
-        return f"has {len(value)} keys ({keys}); a condition has exactly one: put them in a list under all"
-    if not value:
-        return f"is empty; write one of {', '.join(KINDS)}"
-    key = str(next(iter(value)))
+        return f"has {len(value)} keys ({', '.join(value)}), a condition has exactly one; put them in a list under all"
+    key = next(iter(value))
     if key in NOT_YET:
         return NOT_YET[key]
-    near = difflib.get_close_matches(key, KINDS, n=1)
-    return f"{key!r} is no condition; " + (f"did you mean {near[0]}?" if near else f"write one of {', '.join(KINDS)}")
+    near = nearest(key, KINDS)
+    return f"{shown(key)} is no condition; " + (f"did you mean {near}?" if near else f"write one of {kinds}")
 
 
 AnyCondition = Annotated[

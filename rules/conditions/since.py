@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
@@ -16,6 +16,9 @@ from rules.comparisons import (
 from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Verdict
 from rules.durations import describe_duration
 from rules.features import NEVER, Newest, Oldest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _TURNS_AFTER = {
     "gte": (0,),
@@ -39,11 +42,20 @@ class SinceEvent(DurationComparison, EventMatch):
             raise ValueError(message)
         return self
 
+    def never_holds(self) -> bool:
+        """Return whether no time that has passed meets all comparisons."""
+        ops = operators(self)
+        return not any(map(value_test(ops), [0, *turning_points(ops)]))
+
 
 class SinceLast(Condition):
     """The time since the newest matching event meets the comparison; false with no such event."""
 
     since_last: SinceEvent
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Warn of comparisons that exclude each other."""
+        return [("since_last", "never holds: no time meets all of it")] if self.since_last.never_holds() else []
 
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the newest time."""
@@ -55,6 +67,10 @@ class SinceFirst(Condition):
     """The time since the oldest matching event meets the comparison; false with no such event."""
 
     since_first: SinceEvent
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Warn of comparisons that exclude each other."""
+        return [("since_first", "never holds: no time meets all of it")] if self.since_first.never_holds() else []
 
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the oldest time."""

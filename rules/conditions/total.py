@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from rules import features
-from rules.comparisons import Duration, ScalarComparison, describe, describe_words, operators, value_test
+from rules.comparisons import (
+    OPPOSITES,
+    Duration,
+    ScalarComparison,
+    describe,
+    describe_words,
+    kind_of,
+    operators,
+    value_test,
+)
 from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Path, Verdict
 from rules.durations import format_duration
 from rules.features import NEVER
@@ -52,8 +61,15 @@ class Total(Condition):
     total: TotalEvent
 
     def warnings(self) -> Sequence[tuple[str, str]]:
-        """Warn of a window that no event is ever in."""
-        return [("total.within", "0s takes no event")] if self.total.within == 0 else []
+        """Warn of a window that no event is ever in, and of numbers compared with what is none."""
+        found = [("total.within", "0s takes no event")] if self.total.within == 0 else []
+        if self.total.agg not in ("first", "last"):
+            for operator, operand in operators(self.total).items():
+                bounds = operand if isinstance(operand, list) else [operand]
+                numbers = operator in ("exists", *OPPOSITES) or "number" in map(kind_of, bounds)
+                if operator in ("before", "after") or (bounds and not numbers):
+                    found.append((f"total.{operator}", f"never holds: {self.total.agg} is a number, and this is none"))
+        return found
 
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the aggregate."""

@@ -59,7 +59,7 @@ def all_scenarios() -> tuple[Scenario, ...]:
 
 
 def _scenarios(file: Path) -> Iterator[Scenario]:
-    tree, _ = parse_tree(file.read_text(encoding="utf-8"))
+    tree = parse_tree(file.read_text(encoding="utf-8")).tree
     place = file.relative_to(FOLDER).with_suffix("").as_posix()
     for one in tree["scenarios"]:
         ruleset = _pack(one["pack"]) if "pack" in one else load_text(json.dumps(one["rules"]), json=True)
