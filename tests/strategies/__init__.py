@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.strategies.cases import PROPERTY_CASES, Case, live_cases, property_settings, replay_cases, sample
+from tests.strategies.cases import (
+    PROPERTY_CASES,
+    Case,
+    live_cases,
+    property_settings,
+    replay_cases,
+    sample,
+    sample_crowded,
+)
 from tests.strategies.definitions import definitions
 from tests.strategies.histories import histories
 from tests.strategies.shrink import minimize
@@ -17,4 +25,5 @@ __all__ = [
     "property_settings",
     "replay_cases",
     "sample",
+    "sample_crowded",
 ]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.oracle import Record, Result, expected_live, expected_replay
 from tests.oracle.replay import DAY_MS
+from tests.strategies.crowded import crowded_definitions, crowded_history
 from tests.strategies.definitions import Maker
-from tests.strategies.histories import make_history
+from tests.strategies.histories import Clocks, make_history
 from tests.strategies.pools import Dice, HypothesisDice, SeededDice, often, one
 from tests.strategies.show import show
 
@@ -70,16 +71,16 @@ class Case:
 def make_case(dice: Dice, *, live: bool, models: bool = False) -> Case:
     """Make a case for `segue replay` of a file, or (live) for a worker."""
     tree = Maker(dice, models=models).tree()
-    grace_ms = one(dice, (1000, 0, 3, 5000)) if live else 1000
-    records = make_history(dice, tree, live=live, grace_ms=grace_ms)
+    clocks = Clocks(one(dice, (1000, 0, 3, 5000)), one(dice, (100, 0, 1))) if live else Clocks()
+    records = make_history(dice, tree, clocks if live else None)
     return Case(
         tree,
         records,
         live=live,
         until_ms=_until(dice, records),
         max_late_ms=one(dice, MAX_LATES),
-        grace_ms=grace_ms,
-        clock_skew_ms=one(dice, (100, 0, 1)) if live else 100,
+        grace_ms=clocks.grace_ms,
+        clock_skew_ms=clocks.clock_skew_ms,
         max_future_ms=one(dice, (60_000, 2000, 0)) if live else 60_000,
     )
 
@@ -87,6 +88,14 @@ def make_case(dice: Dice, *, live: bool, models: bool = False) -> Case:
 def sample(seed: int, *, live: bool, models: bool = False) -> Case:
     """Return the case of a seed: the same one on every machine."""
     return make_case(SeededDice(seed), live=live, models=models)
+
+
+def sample_crowded(seed: int, *, live: bool) -> Case:
+    """Return the case of a seed in which windows hold more than 256 values."""
+    dice = SeededDice(seed)
+    tree = crowded_definitions(dice)
+    records = crowded_history(dice, tree)
+    return Case(tree, records, live=live, until_ms=_until(dice, records), grace_ms=one(dice, (1000, 0, 3)))
 
 
 @st.composite
