@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import typer
@@ -40,6 +41,39 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("streams").setLevel(logging.WARNING)
     return asyncio.run(work)
+
+
+def serve(work: Coroutine[Any, Any, None], log_level: str) -> None:
+    """Run a coroutine until it ends, or until SIGINT or SIGTERM: then it is cancelled, and finishes in its own way."""
+    level = getattr(logging, log_level.upper())
+    logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for ours in ("streams", "state"):
+        logging.getLogger(ours).setLevel(level)
+    if level > logging.DEBUG:
+        logging.disable(logging.DEBUG)  # Faust and aiokafka build their debug records even where nobody wants them
+    asyncio.run(_until_asked(work))
+
+
+async def _until_asked(work: Coroutine[Any, Any, None]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(work)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    asked = False
+
+    def ask() -> None:
+        nonlocal asked
+        asked = True
+        for one in signals:
+            loop.remove_signal_handler(one)  # a second one ends it at once
+        task.cancel()
+
+    for one in signals:
+        loop.add_signal_handler(one, ask)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not asked:
+            raise
 
 
 def say(text: str = "") -> None:

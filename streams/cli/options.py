@@ -28,6 +28,10 @@ AppIdOption = Annotated[
 TopicPrefixOption = Annotated[
     str | None, typer.Option("--topic-prefix", metavar="TEXT", help="Before each topic's name. [SEGUE_TOPIC_PREFIX]")
 ]
+PartitionsOption = Annotated[
+    int | None,
+    typer.Option("--partitions", metavar="N", help="Partitions of events and changes. [SEGUE_PARTITIONS]"),
+]
 
 
 def settings_of(**options: Any) -> Settings:

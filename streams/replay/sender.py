@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from rules.errors import ServiceError
+from rules.errors import EventRejected, ServiceError
+from streams.events import decode_event
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.structs import RecordMetadata
+
+    from streams.clocks import Clock
 
 MOST_IN_BATCH = 1_000
 """Records; smaller than the broker's bound of bytes allows, so that applying begins while others are being sent."""
@@ -74,6 +77,17 @@ class Sender:
 
     def _failed(self, partition: int, error: KafkaError) -> ServiceError:
         return ServiceError(f"{self._topic}/{partition}: cannot send events: {error!r}; is the broker up?")
+
+
+def key_of(line: bytes, clock: Clock) -> bytes:
+    """Return the key that a record wants: the event's own customer id.
+
+    What is no event has none: it goes out with an empty key, and the worker says why it is rejected.
+    """
+    try:
+        return decode_event(line, 0, clock).customer.encode()
+    except EventRejected:
+        return b""
 
 
 @lru_cache(maxsize=1 << 17)  # murmur2 in Python takes 10 µs and more

@@ -135,7 +135,7 @@ class _Run:
             customers=counters.customers,
             rejected=counters.rejected,
             changes=counters.changes,
-            caps=self._worker.parts.engine.caps,
+            caps=self._worker.parts.definitions.active.engine.caps,
             horizon_ms=self.horizon_ms,
             seconds=seconds,
         )

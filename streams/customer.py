@@ -1,0 +1,70 @@
+"""What is known of one customer: their segments, since when, why, and what comes next if nothing more happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rules.durations import format_duration
+from rules.features import NEVER
+from rules.membership import SegmentUnit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rules.membership import Unit
+    from state.change import Change
+    from state.engine import Engine
+    from state.profile import Profile
+
+_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+
+
+class Membership(NamedTuple):
+    """One segment that the customer is in; `since_ms` is UTC milliseconds, `because` the conditions that decide."""
+
+    name: str
+    title: str
+    since_ms: int
+    because: Sequence[dict[str, Any]]
+
+
+def memberships(engine: Engine, profile: Profile, t: int) -> list[Membership]:
+    """Return the customer's segments with what holds of them at `t` (ms), own ones first, each kind by name.
+
+    `t` lies between the profile's clock and its due instant: in between nothing changes by itself.
+    """
+    found = []
+    for unit, level in zip(engine.units, profile.levels, strict=True):
+        if level is not None:
+            name = level[0] if unit.segmentation is None else f"{unit.segmentation}.{level[0]}"
+            because = _because(unit, profile, level, t)
+            found.append((unit.segmentation is not None, Membership(name, unit.names[level[0]], level[1], because)))
+    return [membership for _, membership in sorted(found, key=lambda item: (item[0], item[1].name))]
+
+
+def next_changes(engine: Engine, profile: Profile) -> list[Change]:
+    """Return the changes that come next with no further event, all of one instant; none where none ever come.
+
+    Timers that find nothing changed are passed over. The profile is moved on to that instant: give a copy.
+    """
+    while profile.due < min(NEVER, _LAST_MS):
+        changes = engine.advance(profile, profile.due + 1)
+        if changes:
+            return changes
+    return []
+
+
+def _because(unit: Unit, profile: Profile, level: tuple[str, int], t: int) -> list[dict[str, Any]]:
+    if isinstance(unit, SegmentUnit) and not unit.when.evaluate(profile, t)[0]:
+        return _why_still(unit, profile, level, t)
+    return list(unit.explain(profile, None, level, t))
+
+
+def _why_still(unit: SegmentUnit, profile: Profile, level: tuple[str, int], t: int) -> list[dict[str, Any]]:
+    """Return why somebody is still in a segment whose `when` no longer holds."""
+    if unit.until is not None and not unit.until.evaluate(profile, t)[0]:
+        return list(unit.until.explain(profile, t))
+    text = f"stays at least {format_duration(unit.min_stay_ms)} ({format_duration(t - level[1])})"
+    return [
+        {"path": "min_stay", "holds": True, "value": t - level[1], "wanted": f"gte {unit.min_stay_ms}", "text": text}
+    ]

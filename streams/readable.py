@@ -1,0 +1,42 @@
+"""A segment change as a person reads it: one line, with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_ARROWS = {"entered": "→", "exited": "←"}
+
+
+def change_line(change: Mapping[str, Any]) -> str:
+    """Return a change (the JSON object of `segment-changes`) as one line: when, who, what, why."""
+    at = change["at"].replace("T", " ").replace(".000Z", "Z")
+    return f"{at}  {change['customer_id']}  {crossing(change)}  {reason(change)}"
+
+
+def crossing(change: Mapping[str, Any]) -> str:
+    """Return what happened: `→ lifecycle.at_risk (from loyal)`."""
+    name = segment_name(change)
+    other = change["other"]
+    beside = "" if other is None else f" ({'from' if change['change'] == 'entered' else 'to'} {other})"
+    return f"{_ARROWS[change['change']]} {name}{beside}"
+
+
+def reason(change: Mapping[str, Any]) -> str:
+    """Return why: `since …`, and for what was not an event, what made it turn."""
+    cause = change["cause"]["type"]
+    words = because(change["because"])
+    return words if cause == "event" else f"{words} [{cause}]"
+
+
+def because(conditions: Sequence[Mapping[str, Any]]) -> str:
+    """Return the deciding conditions in one phrase."""
+    return "; ".join(one["text"] if one["holds"] else f"not: {one['text']}" for one in conditions)
+
+
+def segment_name(change: Mapping[str, Any]) -> str:
+    """Return `own` or `segmentation.segment`."""
+    segmentation = change["segmentation"]
+    return str(change["segment"]) if segmentation is None else f"{segmentation}.{change['segment']}"
