@@ -21,7 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    for name in [name for name in os.environ if name.startswith("SEGUE_")]:
+    # SEGUE_PROPERTY_* are the tests' own, and are read when their modules are imported, which is later
+    for name in [name for name in os.environ if name.startswith("SEGUE_") and not name.startswith("SEGUE_PROPERTY_")]:
         del os.environ[name]
 
 
