@@ -150,7 +150,11 @@ class Engine:
 
     def adopt(self, profile: Profile, at_ms: int) -> list[Change]:
         """Evaluate a profile of another ruleset under this one, at `max(clock, at_ms)`; one of this ruleset stays."""
-        return [] if profile.version == self.version else self._adopt(profile, max(profile.clock, at_ms))
+        if profile.version == self.version:
+            return []
+        t = max(profile.clock, at_ms)
+        changes = self.advance(profile, t)
+        return changes if profile.version == self.version else [*changes, *self._adopt(profile, t)]
 
     def show(self, profile: Profile) -> dict[str, Any]:
         """Return what a chat tool reads of the customer, ready for JSON."""

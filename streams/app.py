@@ -11,9 +11,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from rules.errors import ServiceError, TopicError
-from rules.load import load_text
-from state.engine import Engine
 from streams.clocks import LiveClock
+from streams.definitions import Definitions
 from streams.fence import EpochFence, KafkaFence, has_producer_ids
 from streams.group import Group
 from streams.parts import Parts
@@ -76,19 +75,14 @@ async def build_app(
     if findings:
         raise TopicError("\n".join(map(str, findings)))
     fence = await _fence(settings, store)
-    active = await store.activate(ruleset.version, ruleset.source, only_first=True)
-    if active.version != ruleset.version:
-        log.warning("the active ruleset is %s, not %s: `segue apply` moves it", active.version, ruleset.version)
-        ruleset = load_text(active.source, f"ruleset {active.version}", json=True)
-    engine = Engine(ruleset, max_late_ms=settings.max_late, view_traits=settings.view_traits)
+    definitions = await Definitions.begin(store, settings, ruleset)
     topics = Topics.named(settings)
     async with plain_producer(settings.broker) as producer:
         parts = Parts(
             settings=settings,
             topics=topics,
             store=store,
-            engine=engine,
-            ruleset=active.number,
+            definitions=definitions,
             clock=clock or live_clock(settings),
             fence=fence,
             tail=TailReader(

@@ -126,6 +126,24 @@ class Batch:
                 self.changes.extend(changes)
                 self.before[customer] = was
 
+    async def adopt(self, customers: Sequence[str], at_ms: int) -> None:
+        """Bring those of these customers who stand under another ruleset under the engine's."""
+        await self._profiles.load(customers)
+        for customer in customers:
+            profile = self._profiles.known[customer]
+            if profile.version == self._engine.version:
+                continue
+            was = profile.rev, profile.due
+            try:
+                changes = self._engine.adopt(profile, at_ms)
+            except Exception:
+                log.exception("customer %r cannot be evaluated under the new ruleset; an event tries again", customer)
+                self._poison.hit(f"changeover of customer {customer!r}")
+                await self._profiles.reload(customer)
+            else:
+                self.changes.extend(changes)
+                self.before[customer] = was
+
     def profile(self, customer: str) -> Profile:
         """Return the customer's profile as the batch leaves it."""
         return self._profiles.known[customer]

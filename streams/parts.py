@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaProducer
 
-    from state.engine import Engine
     from state.store import Store
     from streams.clocks import Clock
+    from streams.definitions import Definitions
     from streams.fence import Fence
     from streams.group import Group
     from streams.poison import PoisonLimit
@@ -34,17 +34,16 @@ def wall_ms() -> int:
 class Parts:
     """The pieces a tenure works with.
 
-    `ruleset` is the number under which commits are made. `from_scratch` lets a partition without state begin at its
-    start although the app has been here before; `accept_rollback` lets it go on where the store was set back.
-    `now_ms` is the local clock: it bounds producers' times on a broker that keeps them, and guesses when to tick; it
-    decides no change.
+    `definitions` is the active ruleset; a tenure keeps the one it began with. `from_scratch` lets a partition without
+    state begin at its start although the app has been here before; `accept_rollback` lets it go on where the store was
+    set back. `now_ms` is the local clock: it bounds producers' times on a broker that keeps them, and guesses when to
+    tick; it decides no change.
     """
 
     settings: Settings
     topics: Topics
     store: Store
-    engine: Engine
-    ruleset: int
+    definitions: Definitions
     clock: Clock
     fence: Fence
     tail: TailReader

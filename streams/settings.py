@@ -120,6 +120,10 @@ class Settings(BaseSettings):
     session_timeout: Patience = Field(
         6_000, description="After so long without a sign of life another worker gets the partitions."
     )
+    rules_poll: Patience = Field(2_000, description="How often a worker asks which ruleset is active.")
+    changeover_rate: int = Field(
+        2_000, ge=10, description="Customers looked at a second, a partition, after a change of the definitions."
+    )
     poison_per_minute: int = Field(
         10, ge=0, description="More unexpected errors on events than this within a minute stop the worker."
     )

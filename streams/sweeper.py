@@ -91,6 +91,11 @@ class Sweeper:
             self._tick = asyncio.create_task(self._send_tick())
         return PAUSE_S
 
+    @property
+    def certain_ms(self) -> int | None:
+        """The instant strictly before which no record still to come has a say; None before the first record."""
+        return None if self._newest_broker_ms == NEVER_MS else self._certain_ms()
+
     async def close(self) -> None:
         """Send no more ticks."""
         if self._tick is not None:

@@ -16,7 +16,9 @@ from streams.topic_ids import topic_ids
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from state.engine import Engine
     from state.store import Head
+    from streams.definitions import Active
     from streams.parts import Parts
     from streams.tail import Tail
 
@@ -26,8 +28,8 @@ log = logging.getLogger(__name__)
 class Taken(NamedTuple):
     """A partition as taken over: nothing of the former owner is left to do.
 
-    The next commit is `number + 1`, begins at `next_offset`, trims `trim` changes, notes `written` views and the ids of
-    the `topics` where they are not stored yet.
+    All its customers stand under ruleset number `passed` or a newer one. The next commit is `number + 1`, begins at
+    `next_offset`, trims `trim` changes, notes `written` views and the ids of the `topics` that are not stored yet.
     """
 
     epoch: int
@@ -36,10 +38,11 @@ class Taken(NamedTuple):
     trim: int
     written: Sequence[str]
     topics: Mapping[str, str] | None
+    passed: int
     publisher: Publisher
 
 
-async def take_over(parts: Parts, partition: int) -> Taken:
+async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
     """Take the partition over from whoever has it.
 
     Raises
@@ -66,12 +69,13 @@ async def take_over(parts: Parts, partition: int) -> Taken:
         publisher.marker = None if publisher.unseen else tail.end
         entries = [unpack_entry(data) for data in await parts.store.outbox(partition)]
         await publisher.publish([entry for entry in entries if entry.id not in tail.commits])
-        written = await _write_views(parts, partition)
+        written = await _write_views(parts, partition, active.engine)
     except BaseException:
         await right.close()
         raise
     log.info("partition %d: taken over (epoch %d), reading from offset %d", partition, head.epoch, next_offset)
-    return Taken(head.epoch, head.number, next_offset, len(entries), written, topics, publisher)
+    passed = active.number if head.offset == NO_OFFSET else head.passed  # without state there are no customers
+    return Taken(head.epoch, head.number, next_offset, len(entries), written, topics, passed, publisher)
 
 
 async def _check_topics(parts: Parts, partition: int, head: Head) -> Mapping[str, str] | None:
@@ -129,14 +133,14 @@ def _unseen(parts: Parts, partition: int, head: Head, tail: Tail) -> set[str]:
     return unseen
 
 
-async def _write_views(parts: Parts, partition: int) -> Sequence[str]:
+async def _write_views(parts: Parts, partition: int, engine: Engine) -> Sequence[str]:
     """Write the views that a former owner committed and may not have written; return their customers."""
     customers = await parts.store.pending_views(partition)
     views = {}
     for customer, data in zip(customers, await parts.store.load(partition, customers), strict=True):
         if data is not None:
-            profile = parts.engine.decode(customer, data)
-            views[customer] = (profile.rev, orjson.dumps(parts.engine.show(profile)))
+            profile = engine.decode(customer, data)
+            views[customer] = (profile.rev, orjson.dumps(engine.show(profile)))
     if views:
         await parts.store.write_views(views)
     return customers

@@ -20,6 +20,7 @@ import orjson
 from rules.errors import EventRejected, StateError
 from state.store import Commit
 from streams.batch import Batch
+from streams.changeover import Changeover
 from streams.changes import pack_entry
 from streams.clocks import NEVER_MS
 from streams.events import decode_record, is_tick
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from state.event import Event
     from streams.batch import Record
     from streams.chunk import Chunk
+    from streams.definitions import Active
     from streams.parts import Parts
     from streams.takeover import Taken
 
@@ -60,7 +62,7 @@ class Delivery(NamedTuple):
 class Tenure:
     """A partition in hand. `number` tells it from every other tenure of this process."""
 
-    def __init__(self, parts: Parts, partition: int, taken: Taken) -> None:
+    def __init__(self, parts: Parts, partition: int, active: Active, taken: Taken) -> None:
         """Use `begin`."""
         self.number = next(_numbers)
         self.partition = partition
@@ -76,7 +78,10 @@ class Tenure:
         self._written: list[str] = list(taken.written)
         self._topics = taken.topics
         self._publisher = taken.publisher
-        self._profiles = Profiles(parts.store, parts.engine, partition, parts.settings.cache_customers)
+        self._active = active
+        self._stored_passed = taken.passed
+        self._changeover = Changeover(parts, partition, pending=taken.passed < active.number)
+        self._profiles = Profiles(parts.store, active.engine, partition, parts.settings.cache_customers)
         self._sweeper = Sweeper(parts, partition)
         self._inbox: deque[Delivery] = deque()
         self._wake = asyncio.Event()
@@ -88,7 +93,10 @@ class Tenure:
     @classmethod
     async def begin(cls, parts: Parts, partition: int) -> Tenure:
         """Take the partition over; raises `Fenced`, `ServiceError` or `StateError`."""
-        tenure = cls(parts, partition, await take_over(parts, partition))
+        await parts.definitions.refresh()
+        active = parts.definitions.active
+        tenure = cls(parts, partition, active, await take_over(parts, partition, active))
+        parts.definitions.changed.add(tenure._wake.set)
         await tenure._sweeper.look()
         parts.counters.takeovers += 1
         return tenure
@@ -123,13 +131,17 @@ class Tenure:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until closed; raises what ended it: `Fenced`, `ServiceError`, or what no new tenure would mend."""
+        """Work until closed or until another ruleset is active.
+
+        Raises what ended it: `Fenced`, `ServiceError`, or what no new tenure would mend.
+        """
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + RENEW_AFTER_S
-        while not self._closing and loop.time() < renew_at:
+        while not self._closing and loop.time() < renew_at and self._parts.definitions.active is self._active:
             if self._inbox:
                 await self._take(self._inbox.popleft())
             await self._sweep()
+            await self._change_over()
             if not self._inbox:
                 await self._finish()
                 await self._wait()
@@ -139,6 +151,7 @@ class Tenure:
     async def end(self) -> None:
         """Give up what the tenure holds, once `run` is over; nothing of it is written afterwards."""
         self.close()
+        self._parts.definitions.changed.discard(self._wake.set)
         if self._finishing is not None and not self._finishing[1].done():
             self._finishing[1].set_exception(TenureOver())
         await self._sweeper.close()
@@ -150,7 +163,7 @@ class Tenure:
             return
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._sweeper.patience_s()):
+            async with asyncio.timeout(min(self._sweeper.patience_s(), self._changeover.patience_s())):
                 await self._wake.wait()
 
     async def _take(self, delivery: Delivery) -> None:
@@ -230,13 +243,26 @@ class Tenure:
             return False
         return True
 
+    async def _change_over(self) -> None:
+        """Bring some customers under the ruleset, at an instant that is certain."""
+        if self._closing or not self._changeover.turn():
+            return
+        at_ms = self._sweeper.certain_ms
+        if at_ms is None:
+            self._sweeper.moved([NEVER_MS + 1])  # asks for a tick, which tells the broker's time
+            return
+        batch = self._batch()
+        await batch.adopt(await self._changeover.customers(), at_ms)
+        await self._commit(batch, swept=True)
+
     def _batch(self) -> Batch:
-        return Batch(self._parts.engine, self._profiles, self._parts.poison)
+        return Batch(self._active.engine, self._profiles, self._parts.poison)
 
     async def _commit(self, batch: Batch, *, swept: bool = False) -> None:
         """Make the batch durable, then public; does nothing where there is nothing to commit."""
         parts, number = self._parts, self._number + 1
-        idle = not (batch.before or batch.dropped or self._trim or self._written)
+        passed = self._stored_passed if self._changeover.pending else self._active.number
+        idle = not (batch.before or batch.dropped or self._trim or self._written or passed != self._stored_passed)
         if idle and self.next_offset == self._stored_offset:
             return
         entries, views, due = (
@@ -249,7 +275,7 @@ class Tenure:
             epoch=self._epoch,
             number=number,
             token=secrets.token_hex(8),
-            ruleset=parts.ruleset,
+            ruleset=self._active.number,
             from_offset=self._stored_offset,
             next_offset=self.next_offset,
             profiles=batch.saved(),
@@ -261,9 +287,10 @@ class Tenure:
             viewed=self._written,
             marker=self._publisher.marker,
             topics=self._topics,
+            passed=passed,
         )
         await parts.store.commit(commit)
-        self._number = number
+        self._number, self._stored_passed = number, passed
         self._stored_offset, self._trim, self._written, self._topics = self.next_offset, 0, [], None
         self._count(batch)
         self._sweeper.moved(due.values())
@@ -274,7 +301,7 @@ class Tenure:
         self._trim, self._written = len(entries), views
 
     def _views(self, customers: list[str]) -> Mapping[str, tuple[int, bytes]]:
-        known, show = self._profiles.known, self._parts.engine.show
+        known, show = self._profiles.known, self._active.engine.show
         return {customer: (known[customer].rev, orjson.dumps(show(known[customer]))) for customer in customers}
 
     async def _show(self, views: Mapping[str, tuple[int, bytes]]) -> None:

@@ -42,6 +42,7 @@ class Worker:
         self._holds: dict[int, tuple[Hold, asyncio.Task[None]]] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watch: asyncio.Task[None] | None = None
+        self._follow: asyncio.Task[None] | None = None
         self._stopping = False
         app.listener = self
 
@@ -59,6 +60,8 @@ class Worker:
         """Begin to join the consumer group."""
         await self._app.start()
         self._watch = asyncio.create_task(self._watch_progress())
+        self._follow = asyncio.create_task(self.parts.definitions.watch())
+        self._follow.add_done_callback(self._ended)
 
     async def run(self) -> None:
         """Work until cancelled or until it fails; raises what stopped it."""
@@ -67,8 +70,9 @@ class Worker:
     async def stop(self) -> None:
         """Finish the steps under way, commit offsets, and leave the group."""
         self._stopping = True
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._follow):
+            if task is not None:
+                task.cancel()
         await self.revoked(set(self._holds))
         await self._app.stop()
         if self._failure.done():

@@ -204,7 +204,7 @@ async def test_a_poisoned_event_costs_itself_only(make: Make, monkeypatch: pytes
         ("c1", track("c1", 3)),
     ]
     async with pipeline.worker() as worker:
-        engine = worker.parts.engine
+        engine = worker.parts.definitions.active.engine
         apply = engine.apply
 
         def poisoned(profile: Profile, event: Event) -> Any:
