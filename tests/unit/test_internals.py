@@ -1,0 +1,105 @@
+"""The insides of Faust and aiokafka that `streams.transport`, `streams.fence` and `streams.producers` lean on.
+
+A failure here says that an upgrade changed one of them: read the new source against the module that is named, mend
+what must be, run both integration suites, and only then note the new hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+
+from streams.transport import ChunkConsumer, ChunkThread
+
+LEANED_ON = {
+    # streams/transport.py: where records become messages
+    "faust.transport.consumer:Consumer._drain_messages": "44a2500309e8",
+    "faust.transport.consumer:Consumer.getmany": "4b168d84882a",
+    "faust.transport.consumer:Consumer._wait_next_records": "6218e1969a63",
+    "faust.transport.consumer:ThreadDelegateConsumer._getmany": "f9d47aa9010b",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread.getmany": "26fc5fc9f3b6",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._fetch_records": "39a2c6c79fc1",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._create_worker_consumer": "c2701bfc3e6f",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread.__post_init__": "913dc7c0d957",
+    "faust.transport.drivers.aiokafka:Consumer._to_message": "7c24f6511b2f",
+    "faust.types.tuples:ConsumerMessage.on_final_ack": "45d670b6a8ac",
+    "aiokafka.consumer.fetcher:Fetcher.fetched_records": "be4348896b9b",
+    "aiokafka.consumer.fetcher:Fetcher._create_fetch_waiter": "61d840568746",
+    "aiokafka.consumer.fetcher:Fetcher.seek_to": "f0ba6aba6c22",
+    "aiokafka.consumer.fetcher:FetchResult.getall": "3e717e30de50",
+    "aiokafka.consumer.consumer:AIOKafkaConsumer.start": "2f1ba7044332",
+    "aiokafka.consumer.consumer:AIOKafkaConsumer.seek": "a9430f1f3b9a",
+    # acknowledgements and commits
+    "faust.transport.consumer:Consumer.ack": "5fcf41cf4515",
+    "faust.transport.consumer:Consumer.force_commit": "cc094614d22c",
+    "faust.transport.consumer:Consumer._commit_tps": "a20e230b05ae",
+    "faust.transport.consumer:Consumer._filter_committable_offsets": "dc5e9baf5d99",
+    "faust.transport.consumer:Consumer._should_commit": "5ce941793947",
+    "faust.transport.consumer:Consumer._commit_offsets": "1a6979904118",
+    # rebalances and flow
+    "faust.transport.consumer:Consumer.pause_partitions": "27a1c94bdacd",
+    "faust.transport.consumer:Consumer.resume_partitions": "afe6b7c02a41",
+    "faust.transport.consumer:Consumer._get_active_partitions": "b24897f3c7af",
+    "faust.transport.consumer:Consumer.on_partitions_revoked": "d04b7ae72c6f",
+    "faust.transport.consumer:Consumer.on_partitions_assigned": "29ce96596f05",
+    "faust.transport.consumer:Consumer.perform_seek": "0e8c130ff4b0",
+    "faust.transport.drivers.aiokafka:ConsumerRebalanceListener.on_partitions_revoked": "348c3aec879f",
+    "faust.transport.drivers.aiokafka:ConsumerRebalanceListener.on_partitions_assigned": "1c1f8406ad36",
+    "faust.app.base:App._on_partitions_revoked": "d5c895bbe57d",
+    "faust.app.base:App._on_partitions_assigned": "de932b7927db",
+    "faust.app.base:App._stop_consumer": "55854a5de12c",
+    "faust.tables.recovery:Recovery._resume_streams": "d986a6710c1a",
+    "faust.transport.conductor:ConductorCompiler.build": "837cf521368c",
+    "faust.transport.consumer:Fetcher._fetcher": "68f894f0b577",
+    "faust.agents.agent:Agent._execute_actor": "c750b828d2bd",
+    # streams/fence.py: the fence's transactions, and the idempotent producer under their identity
+    "aiokafka.producer.producer:AIOKafkaProducer.begin_transaction": "f5128199fc27",
+    "aiokafka.producer.producer:AIOKafkaProducer.abort_transaction": "e93a2aba6d76",
+    "aiokafka.producer.producer:AIOKafkaProducer.send_batch": "bf42b0f0c5c0",
+    "aiokafka.producer.transaction_manager:TransactionManager.set_pid_and_epoch": "1e174622d40d",
+    "aiokafka.producer.transaction_manager:TransactionManager.maybe_add_partition_to_txn": "e0a118be379a",
+    "aiokafka.producer.transaction_manager:TransactionManager.partition_added": "fa545b6995db",
+    "aiokafka.producer.transaction_manager:TransactionManager.error_transaction": "5c72d40ab25e",
+    "aiokafka.producer.transaction_manager:TransactionManager.fatal_error": "8e9fd08dc500",
+    "aiokafka.producer.sender:Sender._maybe_wait_for_pid": "577189636b56",
+    "aiokafka.producer.sender:Sender._sender_routine": "2380dc5e333d",
+    "aiokafka.producer.sender:SendProduceReqHandler.handle_response": "850323cc8f77",
+    # streams/producers.py: giving up
+    "aiokafka.producer.producer:AIOKafkaProducer.stop": "43ef97147111",
+    "aiokafka.producer.sender:Sender.close": "f60b3d023d25",
+    "aiokafka.producer.message_accumulator:MessageAccumulator.fail_all": "f1e12e8100bf",
+}
+
+
+def source_hash(place: str) -> str:
+    module, _, path = place.partition(":")
+    found: Any = import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    source = inspect.getsource(inspect.unwrap(getattr(found, "fun", found)))  # Faust wraps its tasks in an object
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def test_the_versions_are_the_pinned_ones() -> None:
+    assert (version("faust-streaming"), version("aiokafka")) == ("0.15.3", "0.14.0")
+
+
+@pytest.mark.parametrize("place", LEANED_ON)
+def test_the_source_is_the_one_that_was_read(place: str) -> None:
+    assert source_hash(place) == LEANED_ON[place]
+
+
+@pytest.mark.parametrize(("ours", "base"), [(ChunkConsumer, Consumer), (ChunkThread, AIOKafkaConsumerThread)])
+def test_what_is_overridden_is_there_and_takes_the_same(ours: type, base: type) -> None:
+    own = {"__init__", "_chunks", "_message", "_tp", "end_of", "go_on", "hold_back", "read", "release", "wake"}
+    overridden = {name: method for name, method in vars(ours).items() if inspect.isfunction(method) and name not in own}
+    assert overridden
+    for name, method in overridden.items():
+        theirs = inspect.signature(getattr(base, name))
+        assert list(inspect.signature(method).parameters) == list(theirs.parameters), name
