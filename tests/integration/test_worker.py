@@ -244,7 +244,7 @@ async def test_a_poisoned_timer_is_dropped_and_the_next_event_evaluates_again(
 ) -> None:
     pipeline = await make(partitions=1, rules=RECENT, grace=100)
     async with pipeline.worker() as worker:
-        engine = worker.parts.engine
+        engine = worker.parts.definitions.active.engine
         advance = engine.advance
 
         def poisoned(*_: object) -> None:
