@@ -1,0 +1,138 @@
+"""Worker processes: started, killed, told to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from streams.child import POLL_S, Child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+SEGUE = Path(sys.executable).with_name("segue")
+TAKEN = re.compile(r"partition (\d+): taken over \(epoch (\d+)\)")
+SETTLED_S = 30.0
+
+
+class WorkerProcess(Child):
+    """One `segue worker`."""
+
+    name = "worker"
+    stop_s = 20.0
+
+    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
+        """Take its environment, and the file of its log, which stays when it is gone."""
+        super().__init__()
+        self._settings = settings
+        self._log = log
+
+    @property
+    def log(self) -> Path:
+        return self._log
+
+    def command(self) -> Sequence[str | Path]:
+        return [SEGUE, "worker"]
+
+    def environment(self) -> Mapping[str, str]:
+        return self._settings
+
+    async def answers(self) -> bool:
+        return True
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def epochs(self) -> dict[int, int]:
+        """Return the newest epoch of each partition that it took over."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return {int(partition): int(epoch) for partition, epoch in TAKEN.findall(text)}
+
+    async def leave(self) -> int | None:
+        """Send SIGTERM and return the exit status; None where it did not end in time."""
+        process = self._process
+        if process is None:
+            return None
+        process.terminate()
+        deadline = time.monotonic() + self.stop_s
+        while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(POLL_S)
+        return process.poll()
+
+
+class Crew:
+    """The workers of one app. Left, none of them runs any more."""
+
+    def __init__(self, settings: Mapping[str, str], partitions: int, logs: Path) -> None:
+        """Take every worker's environment, and the folder of their logs."""
+        self._settings = settings
+        self._partitions = partitions
+        self.logs = logs
+        self._hired: list[WorkerProcess] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._hired:
+            worker.close()
+
+    @property
+    def there(self) -> list[WorkerProcess]:
+        """Those that run."""
+        return [worker for worker in self._hired if worker.runs]
+
+    async def hire(self, count: int = 1) -> list[WorkerProcess]:
+        """Start workers."""
+        new = [
+            WorkerProcess(self._settings, self.logs / f"worker-{len(self._hired) + number}.log")
+            for number in range(1, count + 1)
+        ]
+        self._hired += new
+        for worker in new:
+            await worker.start()
+        return new
+
+    async def settled(self) -> None:
+        """Wait until all partitions are held, and each worker holds some of them."""
+        await self.until(self._settled, f"{len(self.there)} workers to share the partitions")
+
+    def _settled(self) -> bool:
+        owners = self.owners()
+        return len(owners) == self._partitions and set(owners.values()) == set(self.there)
+
+    def owners(self) -> dict[int, WorkerProcess]:
+        """Return who took each partition over last, as far as they still run."""
+        newest: dict[int, tuple[int, WorkerProcess]] = {}
+        for worker in self._hired:
+            for partition, epoch in worker.epochs().items():
+                if partition not in newest or newest[partition][0] < epoch:
+                    newest[partition] = epoch, worker
+        return {partition: worker for partition, (_, worker) in newest.items() if worker.runs}
+
+    async def until(self, met: Callable[[], bool], what: str) -> None:
+        """Wait until it is; raises `TimeoutError` with what was waited for."""
+        deadline = time.monotonic() + SETTLED_S
+        while not met():
+            if time.monotonic() > deadline:
+                message = f"waited {SETTLED_S:g} s for {what}; the logs are in {self.logs}"
+                raise TimeoutError(message)
+            await asyncio.sleep(0.05)
+
+    async def leave(self, worker: WorkerProcess) -> None:
+        """Have a worker end by SIGTERM; it must end well."""
+        status = await worker.leave()
+        assert status == 0, f"told to end, a worker ended with status {status}; its log is {worker.log}"
+
+    async def all_leave(self) -> None:
+        """Have all end, one after another."""
+        for worker in self.there:
+            await self.leave(worker)

@@ -1,0 +1,65 @@
+"""A topic as it grows: all its records, read by a consumer that belongs to no group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiokafka.structs import ConsumerRecord
+
+    Record = ConsumerRecord[bytes | None, bytes | None]
+
+DEADLINE_S = 20.0
+QUIET_MS = 100
+
+
+class Topic:
+    """Partition → its records so far, in order. Control records of transactions leave gaps in the offsets."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, name: str, partitions: int) -> None:
+        """Use `follow`."""
+        self._consumer = consumer
+        self._places = [TopicPartition(name, partition) for partition in range(partitions)]
+        self.records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
+        self.ends: dict[int, int] = {}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def follow(cls, broker: str, name: str, partitions: int) -> AsyncIterator[Topic]:
+        """Stand at the beginning."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=broker,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=20,
+            max_partition_fetch_bytes=4 << 20,
+        )
+        async with consumer:
+            topic = cls(consumer, name, partitions)
+            consumer.assign(topic._places)
+            yield topic
+
+    async def catch_up(self) -> None:
+        """Read on to the end, as the fetches of a moment in which nothing came have it."""
+        async with asyncio.timeout(DEADLINE_S):
+            while await self._some() or not await self._at_end():
+                pass
+
+    async def _some(self) -> bool:
+        found = await self._consumer.getmany(*self._places, timeout_ms=QUIET_MS)
+        for place, records in found.items():
+            self.records[place.partition] += records
+        return bool(found)
+
+    async def _at_end(self) -> bool:
+        for place in self._places:
+            end = self._consumer.highwater(place)
+            if end is None or await self._consumer.position(place) < end:
+                return False
+            self.ends[place.partition] = end
+        return True

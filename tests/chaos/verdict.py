@@ -1,0 +1,160 @@
+"""What the log makes certain, beside what was said: computed by the live rules in memory, from the first record on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from rules.features import NEVER
+from state.engine import Engine
+from streams.app import live_clock
+from streams.batch import SIGN
+from streams.changes import make_entry, size_name, value_of
+from streams.events import is_tick
+from streams.replay.memory import MemoryLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rules.ruleset import Ruleset
+    from state.change import Change
+    from state.profile import Profile
+    from streams.settings import Settings
+    from tests.chaos.topic import Record
+
+Told = dict[str, list[dict[str, Any]]]
+"""Customer → changes in order, as they go over the wire, without the moment of emission."""
+
+Place = tuple[int, int]
+
+DIFFERENT = 5
+"""How many customers a failure shows."""
+
+
+@dataclass
+class Expected:
+    """All that a log makes certain."""
+
+    told: Told = field(default_factory=dict)
+    partitions: dict[str, int] = field(default_factory=dict)
+    profiles: dict[int, dict[str, Profile]] = field(default_factory=dict)
+    sizes: Counter[str] = field(default_factory=Counter)
+    rejected: dict[Place, str] = field(default_factory=dict)
+    ticks: int = 0
+    applied: int = 0
+    duplicates: int = 0
+
+    def due_before(self, instant_ms: int) -> int:
+        """Return how many customers have a timer due before the instant."""
+        return sum(profile.due < instant_ms for profile in self._everyone())
+
+    def first_due_ms(self) -> int:
+        """Return the least due instant."""
+        return min((profile.due for profile in self._everyone()), default=NEVER)
+
+    def _everyone(self) -> Iterator[Profile]:
+        for profiles in self.profiles.values():
+            yield from profiles.values()
+
+
+def expect(settings: Settings, ruleset: Ruleset, log: Mapping[int, Sequence[Record]]) -> Expected:
+    """Return what a worker should have said of the log, and left in the store."""
+    engine = Engine(ruleset, max_late_ms=settings.max_late, view_traits=settings.view_traits)
+    memory, expected = MemoryLog(engine, live_clock(settings)), Expected()
+    for partition, records in log.items():
+        for record in records:
+            rejected = memory.counters.rejected.copy()
+            changes = memory.feed(partition, record.timestamp, record.key, record.value, tick=is_tick(record))
+            for reason in memory.counters.rejected - rejected:
+                expected.rejected[partition, record.offset] = reason
+            _tell(settings, expected, changes)
+    _tell(settings, expected, list(memory.finish()))
+    expected.profiles = memory.profiles
+    expected.partitions = {customer: partition for partition, some in memory.profiles.items() for customer in some}
+    counters = memory.counters
+    expected.ticks, expected.applied, expected.duplicates = counters.ticks, counters.applied, counters.duplicates
+    return expected
+
+
+def _tell(settings: Settings, expected: Expected, changes: Sequence[Change]) -> None:
+    for change in changes:
+        body = orjson.loads(value_of(make_entry(settings.app_id, change, 0), ""))
+        del body["emitted_at"]
+        expected.told.setdefault(change.customer, []).append(body)
+        expected.sizes[size_name(change)] += SIGN[change.change]
+
+
+def heard(log: Mapping[int, Sequence[Record]]) -> Told:
+    """Return what stands on the change topic."""
+    told: Told = {}
+    for records in log.values():
+        for record in records:
+            body = orjson.loads(record.value or b"")
+            del body["emitted_at"]
+            told.setdefault((record.key or b"").decode(), []).append(body)
+    return told
+
+
+def faults(expected: Expected, changes: Mapping[int, Sequence[Record]]) -> list[str]:
+    """Return what is wrong with the changes that were said, a line each; none where all is well."""
+    found = list(_laws(changes))
+    told = heard(changes)
+    differ = sorted(who for who in told.keys() | expected.told.keys() if told.get(who) != expected.told.get(who))
+    if differ:
+        found.append(f"{len(differ)} customers of {len(expected.told)} were told of otherwise:")
+    for customer in differ[:DIFFERENT]:
+        found.append(f"customer {customer} of partition {expected.partitions.get(customer)}")
+        found += _difference(told.get(customer, []), expected.told.get(customer, []))
+    for partition, records in changes.items():
+        strays = {
+            str(record.key) for record in records if expected.partitions.get((record.key or b"").decode()) != partition
+        }
+        if strays:
+            found.append(f"partition {partition} has changes of customers whose events it does not have: {strays}")
+    return found
+
+
+def _laws(changes: Mapping[int, Sequence[Record]]) -> Iterator[str]:
+    """Say what is wrong whatever the log says: these hold for any reader, at any moment."""
+    told = heard(changes)
+    ids = Counter(change["id"] for some in told.values() for change in some)
+    twice = {identity: count for identity, count in ids.items() if count > 1}
+    if twice:
+        yield f"{len(twice)} changes are out more than once: {dict(list(twice.items())[:DIFFERENT])}"
+    for customer, some in told.items():
+        numbers = [change["seq"] for change in some]
+        if numbers != list(range(1, len(some) + 1)):
+            yield f"customer {customer}: seq is {numbers}"
+        instants = [change["at"] for change in some]
+        if instants != sorted(instants):
+            yield f"customer {customer}: time goes back in {instants}"
+    for records in changes.values():
+        for record in records:
+            if dict(record.headers)["ce_id"].decode() != orjson.loads(record.value or b"")["id"]:
+                yield f"offset {record.offset} of partition {record.partition}: header and value have two ids"
+
+
+def _difference(told: Sequence[dict[str, Any]], wanted: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Show where two lists part: the last change that they share, and what follows in each."""
+    same = next(
+        (n for n, (one, other) in enumerate(zip(told, wanted, strict=False)) if one != other),
+        min(len(told), len(wanted)),
+    )
+    yield f"  the first {same} are right; {len(told)} were said, {len(wanted)} wanted"
+    for title, some in (("said", told), ("want", wanted)):
+        for change in some[max(0, same - 1) : same + 3]:
+            yield f"  {title} {_short(change)}"
+    if same < min(len(told), len(wanted)):
+        fields = {name for name in wanted[same] if told[same].get(name) != wanted[same][name]}
+        for name in sorted(fields):
+            yield f"  {name}: {json.dumps(told[same].get(name))} was said, {json.dumps(wanted[same][name])} wanted"
+
+
+def _short(change: Mapping[str, Any]) -> str:
+    name = change["segment"] if change["segmentation"] is None else f"{change['segmentation']}.{change['segment']}"
+    cause = " ".join(map(str, change["cause"].values()))
+    return f"{change['seq']:>4} {change['at']} {change['change']} {name} ({cause}) → {', '.join(change['segments'])}"
