@@ -1,0 +1,235 @@
+"""What one commit carries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+
+from rules.errors import StateError
+from rules.features import NEVER
+from rules.load import load_text
+from state.engine import Engine
+from state.memory import MemoryStore
+from state.store import Commit
+from streams.batch import Batch
+from streams.clocks import LiveClock
+from streams.events import decode_event
+from streams.poison import PoisonLimit
+from streams.profiles import Profiles
+
+if TYPE_CHECKING:
+    from state.event import Event
+    from state.profile import Profile
+
+    Pair = tuple[ConsumerRecord[bytes | None, bytes | None], Event]
+
+CLOCK = LiveClock(grace_ms=0, clock_skew_ms=0, max_future_ms=10**12)
+ENGINE = Engine(
+    load_text(
+        """
+segments:
+  - {key: recent, when: {did: {event: '*', within: 2s}}}
+  - {key: twice, when: {did: {event: '*', times: {gte: 2}}}}
+segmentations: [{key: much, segments: [often], otherwise: seldom}]
+""".replace("segmentations", "  - {key: often, when: {did: {event: '*', times: {gte: 3}}}}\nsegmentations")
+    )
+)
+
+
+class Bench:
+    """A partition in memory, with batches on it one after another."""
+
+    def __init__(self, *, poison: int = 10, bound: int = 100) -> None:
+        self.store = MemoryStore()
+        self.profiles = Profiles(self.store, ENGINE, 0, bound)
+        self.limit = PoisonLimit(poison)
+        self.offset = 0
+        self.epoch = 0
+
+    def batch(self) -> Batch:
+        return Batch(ENGINE, self.profiles, self.limit)
+
+    def event(self, customer: str, at_ms: int, message: str = "", name: str = "Seen") -> Pair:
+        value = b'{"type":"track","userId":"%b","event":"%b","messageId":"%b"}' % (
+            customer.encode(),
+            name.encode(),
+            message.encode(),
+        )
+        record: Any = ConsumerRecord("events", 0, self.offset, at_ms, 1, customer.encode(), value, None, 1, 1, ())
+        self.offset += 1
+        return record, decode_event(value, at_ms, CLOCK)
+
+    async def commit(self, batch: Batch) -> None:
+        if not self.epoch:
+            self.epoch = (await self.store.take_over(0)).epoch
+        head = await self.store.head(0)
+        await self.store.commit(
+            Commit(
+                partition=0,
+                epoch=self.epoch,
+                number=head.number + 1,
+                token=str(head.number),
+                ruleset=1,
+                from_offset=head.offset,
+                next_offset=self.offset,
+                profiles=batch.saved(),
+                due=batch.due(set(), all_of_them=False),
+                sizes=batch.sizes(),
+            )
+        )
+        self.profiles.settle(batch.before)
+
+
+async def test_a_batch_carries_what_its_events_did() -> None:
+    bench = Bench()
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 1_000, "m1"), bench.event("b", 1_500), bench.event("a", 2_000, "m1")])
+    assert (batch.applied, batch.duplicates, batch.newest_event_ms) == (2, 1, 1_500)
+    assert list(batch.before) == ["a", "b"]
+    assert batch.sizes() == {"recent": 2, "much.seldom": 2}
+    assert batch.crossings() == Counter({("recent", "entered"): 2, ("much.seldom", "entered"): 2})
+    assert batch.due(set(), all_of_them=False) == {"a": 3_000, "b": 3_500}
+    assert sorted(batch.views()) == ["a", "b"]
+    assert [entry.commit for entry in batch.entries("app", 7)] == [7] * 4
+
+
+async def test_a_change_and_its_opposite_leave_the_sizes_alone() -> None:
+    bench = Bench()
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 1_000)])
+    await bench.commit(batch)
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 60_000)])
+    assert batch.crossings()["recent", "exited"] == batch.crossings()["recent", "entered"] == 1
+    assert "recent" not in batch.sizes()
+
+
+async def test_who_was_only_seen_in_duplicates_is_not_written() -> None:
+    bench = Bench()
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 1_000, "m1")])
+    await bench.commit(batch)
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 9_000, "m1")])
+    assert (batch.saved(), batch.changes, batch.due(set(), all_of_them=False)) == ({}, [], {})
+
+
+async def test_due_moves_only_where_it_changed_unless_all_are_asked_for() -> None:
+    bench = Bench()
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 5_000)])
+    await bench.commit(batch)
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 4_000)])  # late: what is due stays
+    assert batch.due(set(), all_of_them=False) == {}
+    assert batch.due({"a"}, all_of_them=False) == batch.due(set(), all_of_them=True) == {"a": 7_000}
+
+
+async def test_a_sweep_fires_and_removes_what_is_due() -> None:
+    bench = Bench()
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 1_000)])
+    await bench.commit(batch)
+    batch = bench.batch()
+    await batch.advance(["a"], 3_001)
+    assert [(change.segment, change.change, change.at) for change in batch.changes] == [("recent", "exited", 3_000)]
+    assert batch.due(set(), all_of_them=True) == {"a": None}
+    assert bench.profiles.known["a"].due == NEVER
+
+
+@pytest.fixture
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine raise at events named Bad, after it has changed something."""
+    apply = ENGINE.apply
+
+    def raise_at_bad(profile: Profile, event: Event) -> Any:
+        applied = apply(profile, event)
+        if event.name == "Bad":
+            message = "a defect"
+            raise RuntimeError(message)
+        return applied
+
+    monkeypatch.setattr(ENGINE, "apply", raise_at_bad)
+
+
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("bad", range(5))
+@pytest.mark.parametrize("committed", [0, 2])
+async def test_a_poisoned_event_leaves_no_trace(bad: int, committed: int) -> None:
+    """The same events with a poisoned one put in, at each place: all is as without it."""
+    plain, bench = Bench(), Bench()
+    customers = ["a", "b", "a", "a", "b"]
+    outcomes = []
+    for one in (plain, bench):
+        events = []
+        for number, customer in enumerate(customers):
+            if one is bench and number == bad:
+                events.append(one.event("a", 5_000 + number, name="Bad"))
+            events.append(one.event(customer, 1_000 * number, f"m{number}"))
+        first = one.batch()
+        await first.apply(events[:committed])
+        await one.commit(first)
+        second = one.batch()
+        await second.apply(events[committed:])
+        await one.commit(second)
+        data = await one.store.load(0, ["a", "b"])
+        outcomes.append((data, first.changes + second.changes, first.applied + second.applied))
+        reasons = [rejection.reason for rejection in first.rejections + second.rejections]
+        assert reasons == ([] if one is plain else ["internal"])
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.usefixtures("poisoned")
+async def test_too_many_poisoned_events_are_no_accident() -> None:
+    bench = Bench(poison=2)
+    batch = bench.batch()
+    with pytest.raises(StateError, match="more than 2"):
+        await batch.apply([bench.event("a", 1_000, name="Bad") for _ in range(3)])
+
+
+async def test_a_poisoned_timer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 1_000), bench.event("b", 1_000)])
+    await bench.commit(batch)
+    advance = ENGINE.advance
+
+    def raise_at_a(profile: Profile, before_ms: int) -> Any:
+        if profile.customer == "a":
+            message = "a defect"
+            raise RuntimeError(message)
+        return advance(profile, before_ms)
+
+    monkeypatch.setattr(ENGINE, "advance", raise_at_a)
+    batch = bench.batch()
+    await batch.advance(["a", "b"], 9_000)
+    assert list(batch.dropped) == ["a"]
+    assert batch.due(set(), all_of_them=True) == {"a": None, "b": None}
+    assert list(batch.saved()) == ["b"]
+
+
+async def test_an_engine_that_does_not_fire_is_no_endless_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    batch = bench.batch()
+    await batch.apply([bench.event("a", 1_000)])
+    await bench.commit(batch)
+    monkeypatch.setattr(ENGINE, "advance", lambda profile, before_ms: [])
+    batch = bench.batch()
+    await batch.advance(["a"], 9_000)
+    assert list(batch.dropped) == ["a"]
+
+
+async def test_the_cache_forgets_the_longest_unused_and_reads_them_again() -> None:
+    bench = Bench(bound=2)
+    batch = bench.batch()
+    for number, customer in enumerate("abcab"):
+        batch = bench.batch()
+        await batch.apply([bench.event(customer, 1_000 * number)])
+        await bench.commit(batch)
+        assert len(bench.profiles.known) <= 2
+    assert list(bench.profiles.known) == ["a", "b"]
+    assert not bench.profiles.unsaved
+    assert batch.sizes()["twice"] == 1
