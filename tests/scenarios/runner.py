@@ -86,16 +86,17 @@ class Stage:
         """Begin with no customers; with `reload`, a step leaves nothing behind but the profiles' bytes."""
         self.engine = Engine(ruleset)
         self.profiles: dict[str, Profile] = {}
+        self.stored: dict[str, bytes] = {}
         self.reload = reload
 
     def play(self, step: dict[str, Any]) -> list[str]:
         """Do one step and return its changes as a scenario writes them."""
+        if self.reload or "rules" in step:
+            self._store()
         if "rules" in step:
-            stored = self._stored()
             self.engine = Engine(load_text(json.dumps(step["rules"]), json=True))
-            self._restore(stored)
-        elif self.reload:
-            self._restore(self._stored())
+        if self.reload or "rules" in step:
+            self.profiles = {name: self.engine.decode(name, data) for name, data in self.stored.items()}
         if "event" in step or "type" in step:
             return self._event(step)
         if "clock" in step:
@@ -137,11 +138,11 @@ class Stage:
             self.profiles[customer] = self.engine.new(customer)
         return self.profiles[customer]
 
-    def _stored(self) -> dict[str, bytes]:
-        return {name: self.engine.encode(profile) for name, profile in self.profiles.items()}
-
-    def _restore(self, stored: dict[str, bytes]) -> None:
-        self.profiles = {name: self.engine.decode(name, data) for name, data in stored.items()}
+    def _store(self) -> None:
+        """Write every profile but those that nothing has happened to since the definitions changed."""
+        for name, profile in self.profiles.items():
+            if profile.version == self.engine.version:
+                self.stored[name] = self.engine.encode(profile)
 
     def _told(self, change: Change, by: str) -> str:
         segment = change.segment if change.segmentation is None else f"{change.segmentation}.{change.segment}"

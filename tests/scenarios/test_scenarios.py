@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rules.conditions import KINDS
 from tests.scenarios.runner import Scenario, Stage, all_scenarios
 
 SCENARIOS = all_scenarios()
@@ -28,3 +29,16 @@ def test_every_scenario_expects_a_change() -> None:
 def test_names_are_unique() -> None:
     names = [one.name for one in SCENARIOS]
     assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_condition_has_scenarios_of_its_own(kind: str) -> None:
+    told = [
+        one.name
+        for one in SCENARIOS
+        if one.name.startswith("language/")
+        for segment in one.ruleset.segments
+        for _, condition in segment.conditions()
+        if kind in condition.given()
+    ]
+    assert len(told) >= 1
