@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
@@ -24,16 +25,32 @@ if TYPE_CHECKING:
 
 _POLL_MS = 100
 _FETCH_WAIT_MS = 20
-_ID_HEADER = "ce_id"
+
+
+class _Seen(msgspec.Struct):
+    id: str
+    customer_id: str
+    seq: int
+
+
+_decode_seen = msgspec.json.Decoder(_Seen).decode
+
+
+class Out(NamedTuple):
+    """A change that is out: the number of the commit that made it, its customer and its `seq`."""
+
+    commit: int
+    customer: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The changes of one app in [start, end) of a change partition: id -> number of the commit that made it."""
+    """The changes of one app in [start, end) of a change partition, by id."""
 
     start: int
     end: int
-    commits: dict[str, int]
+    out: dict[str, Out]
 
 
 class TailReader:
@@ -62,17 +79,18 @@ class TailReader:
         async with _consumer(self._broker, place) as consumer:
             first = (await consumer.beginning_offsets([place]))[place]
             start = max(marker, first)
-            commits: dict[str, int] = {}
+            out: dict[str, Out] = {}
             end = await self._end(consumer, place, start)
             if start > end:
                 raise StateError(self._beyond(partition, marker, end))
             async for record in self._records(consumer, place, start, end):
                 headers = dict(record.headers)
                 if headers.get(SOURCE_HEADER) == self._source and COMMIT_HEADER in headers:
-                    commits[headers[_ID_HEADER].decode()] = int(headers[COMMIT_HEADER])
+                    seen = _decode_seen(record.value or b"")
+                    out[seen.id] = Out(int(headers[COMMIT_HEADER]), seen.customer_id, seen.seq)
                     if marker == NO_OFFSET:
                         break
-            return Tail(start, end, commits)
+            return Tail(start, end, out)
 
     async def _end(self, consumer: AIOKafkaConsumer, place: TopicPartition, start: int) -> int:
         """Return the high watermark of a first fetch at `start`, whose records are read again later."""

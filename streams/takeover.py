@@ -14,13 +14,14 @@ from streams.publisher import Publisher
 from streams.topic_ids import topic_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from state.engine import Engine
     from state.store import Head
+    from streams.changes import Entry
     from streams.definitions import Active
     from streams.parts import Parts
-    from streams.tail import Tail
+    from streams.tail import Out, Tail
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +66,10 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
         topic, deadline_s = parts.topics.changes, parts.settings.publish_deadline / 1000
         publisher = Publisher(right, parts.settings.app_id, topic, partition, deadline_s=deadline_s)
         next_offset = await _check_offset(parts, partition, head, tail)
-        publisher.unseen = _unseen(parts, partition, head, tail)
-        publisher.marker = None if publisher.unseen else tail.end
         entries = [unpack_entry(data) for data in await parts.store.outbox(partition)]
-        await publisher.publish([entry for entry in entries if entry.id not in tail.commits])
+        publisher.unseen = await _unseen(parts, partition, head, _without(tail, entries), active.engine)
+        publisher.marker = None if publisher.unseen else tail.end
+        await publisher.publish([entry for entry in entries if entry.id not in tail.out])
         written = await _write_views(parts, partition, active.engine)
     except BaseException:
         await right.close()
@@ -101,7 +102,7 @@ async def _check_offset(parts: Parts, partition: int, head: Head, tail: Tail) ->
         return head.offset
     if not parts.from_scratch:
         traces = []
-        if tail.commits:
+        if tail.out:
             traces.append(f"changes of it stand on {parts.topics.changes}/{partition}")
         if await parts.group.has_offset(partition):
             traces.append(f"its consumer group has an offset for {parts.topics.events}/{partition}")
@@ -116,20 +117,33 @@ async def _check_offset(parts: Parts, partition: int, head: Head, tail: Tail) ->
     return await parts.group.beginning(partition)
 
 
-def _unseen(parts: Parts, partition: int, head: Head, tail: Tail) -> set[str]:
-    """Return the ids that a store which was set back will compute again."""
-    unseen = {identity for identity, commit in tail.commits.items() if commit > head.number}
-    if head.offset == NO_OFFSET or not unseen:
+def _without(tail: Tail, entries: Iterable[Entry]) -> dict[str, Out]:
+    """Return what is out and no entry of the outbox: nothing, as long as the store keeps what it acknowledged."""
+    ours = {entry.id for entry in entries}
+    return {identity: out for identity, out in tail.out.items() if identity not in ours}
+
+
+async def _unseen(parts: Parts, partition: int, head: Head, strange: Mapping[str, Out], engine: Engine) -> set[str]:
+    """Return the ids that a store which was set back will compute again: those ahead of their customers."""
+    if head.offset == NO_OFFSET or not strange:
         return set()
-    if not parts.accept_rollback:
-        newest = max(tail.commits.values())
+    customers = list({out.customer: None for out in strange.values()})
+    seqs = {
+        customer: engine.decode(customer, data).seq if data is not None else 0
+        for customer, data in zip(customers, await parts.store.load(partition, customers), strict=True)
+    }
+    unseen = {identity for identity, out in strange.items() if out.seq > seqs[out.customer]}
+    if not unseen:
+        return set()
+    newest = max(strange[identity].commit for identity in unseen)
+    if newest > head.number and not parts.accept_rollback:
         message = (
             f"partition {partition}: {parts.topics.changes} holds changes up to commit {newest}, the store knows only "
             f"{head.number}: it lost what it had acknowledged, or was restored from an older copy. Restore the newest "
             "one, or start with --accept-rollback to read the events since then again; what is out stays out once"
         )
         raise StateError(message)
-    log.warning("partition %d: the store was set back; %d changes are already out", partition, len(unseen))
+    log.warning("partition %d: the store was set back; %d changes that it will make are out", partition, len(unseen))
     return unseen
 
 

@@ -317,6 +317,40 @@ async def test_a_store_that_was_set_back_is_refused_and_can_be_accepted(make: Ma
     assert counts == dict.fromkeys(["c1", "c2", "c3", "c4", "c5"], 1)
 
 
+async def test_reading_again_after_a_store_was_set_back_may_be_interrupted(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One large commit is lost and made again in small ones; a crash comes when their numbers are past its own."""
+    pipeline = await make(partitions=1)
+    async with pipeline.worker() as worker:
+        await worker.applied(await pipeline.send([("c0", track("c0", 1))]))
+    older = copy.deepcopy(pipeline.store)
+    ends = await pipeline.send((c, track(c, 1)) for c in customers(10)[1:])
+    async with pipeline.worker() as worker:
+        await worker.applied(ends)
+    pipeline.store = older
+    pipeline.settings = pipeline.settings.model_copy(update={"chunk_size": 1})
+    commit, left = older.commit, 5
+
+    async def fail_after_some(one: Commit) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            message = "the store is away"
+            raise ServiceError(message)
+        await commit(one)
+
+    monkeypatch.setattr(older, "commit", fail_after_some)
+    async with pipeline.worker(accept_rollback=True) as worker:
+        await until(lambda: left < 0)
+    monkeypatch.undo()
+    async with pipeline.worker() as worker:
+        await worker.applied(ends)
+    counts = Counter(change["customer_id"] for change in await pipeline.changes())
+    assert counts == dict.fromkeys(customers(10), 1)
+    assert await pipeline.store.outbox(0) == []
+
+
 async def test_topics_are_checked_before_anything_is_read(broker: Broker, topic_prefix: str, app_id: str) -> None:
     pipeline = Pipeline((await make_pipeline(broker, topic_prefix, app_id)).settings)
     elsewhere = pipeline.settings.model_copy(update={"topic_prefix": f"{topic_prefix}other."})
