@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+LEFT_OVER = "no other segment's condition holds"
+"""Why somebody is in the segment that a segmentation names as `otherwise`."""
+
 _ARROWS = {"entered": "→", "exited": "←"}
 
 
@@ -25,9 +28,10 @@ def crossing(change: Mapping[str, Any]) -> str:
 
 
 def reason(change: Mapping[str, Any]) -> str:
-    """Return why: `since …`, and for what was not an event, what made it turn."""
-    cause = change["cause"]["type"]
-    words = because(change["because"])
+    """Return why, and in brackets what it was that turned, where that was no event."""
+    conditions, cause = change["because"], change["cause"]["type"]
+    left_over = change["change"] == "entered" and not any(one["holds"] for one in conditions)
+    words = LEFT_OVER if left_over else because(conditions)
     return words if cause == "event" else f"{words} [{cause}]"
 
 

@@ -14,9 +14,9 @@ from rules.load import load_text
 from state.engine import Engine
 from state.redis import RedisStore
 from streams.cli.frame import run, say
-from streams.cli.options import AppIdOption, PartitionsOption, RedisOption, settings_of
+from streams.cli.options import PATIENCE_S, AppIdOption, PartitionsOption, RedisOption, settings_of
 from streams.customer import memberships, next_changes
-from streams.readable import because, crossing
+from streams.readable import LEFT_OVER, because, crossing
 from streams.replay.sender import partition_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def customer(
 
 
 async def _customer(settings: Settings, customer_id: str) -> None:
-    store = RedisStore(settings.redis, settings.app_id)
+    store = RedisStore(settings.redis, settings.app_id, patience_s=PATIENCE_S)
     await store.start()
     try:
         active = await store.active_ruleset()
@@ -65,7 +65,8 @@ def _show(engine: Engine, profile: Profile, copy: Profile, now_ms: int) -> None:
         title = "" if one.title == one.name else f" ({one.title})"
         say(f"\n  {one.name}{title}")
         say(f"    since {_ago(one.since_ms, now_ms)}")
-        say(f"    because {because(one.because) or 'no other segment of its segmentation holds'}")
+        held = any(condition["holds"] for condition in one.because) or "." not in one.name
+        say(f"    because {because(one.because) if held else LEFT_OVER}")
     if profile.version != engine.version:
         say(f"\nThis is by ruleset {profile.version}; {engine.version} is active now and comes to them soon.")
     _show_next(next_changes(engine, copy), now_ms)
@@ -87,7 +88,7 @@ def _show_next(changes: Sequence[Change], now_ms: int) -> None:
 
 
 def _ago(at_ms: int, now_ms: int) -> str:
-    apart = describe_duration(abs(now_ms - at_ms))
+    apart = describe_duration(abs(now_ms - at_ms) // 1000 * 1000)
     return f"{format_ms(at_ms)} ({apart} ago)" if at_ms <= now_ms else f"{format_ms(at_ms)} (in {apart})"
 
 

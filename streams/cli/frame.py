@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 T = TypeVar("T")
+OURS = ("streams", "state")
 
 
 class Commands(TyperGroup):
@@ -37,9 +38,10 @@ class Commands(TyperGroup):
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; of the libraries only errors, of segue warnings too, reach the terminal."""
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("streams").setLevel(logging.WARNING)
+    """Run a coroutine; of what is logged, segue's own warnings alone reach the terminal: errors are raised."""
+    logging.basicConfig(level=logging.CRITICAL, format="%(levelname)s %(name)s: %(message)s")
+    for ours in OURS:
+        logging.getLogger(ours).setLevel(logging.WARNING)
     return asyncio.run(work)
 
 
@@ -47,7 +49,7 @@ def serve(work: Coroutine[Any, Any, None], log_level: str) -> None:
     """Run a coroutine until it ends, or until SIGINT or SIGTERM: then it is cancelled, and finishes in its own way."""
     level = getattr(logging, log_level.upper())
     logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for ours in ("streams", "state"):
+    for ours in OURS:
         logging.getLogger(ours).setLevel(level)
     if level > logging.DEBUG:
         logging.disable(logging.DEBUG)  # Faust and aiokafka build their debug records even where nobody wants them

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rules.ruleset import Ruleset
     from streams.settings import Settings
 
+PATIENCE_S = 5.0
+"""How long a command that asks Redis once waits for it: a person sits in front of it."""
+
 RulesOption = Annotated[
     Path | None, typer.Option("--rules", metavar="PATH", help="The definitions: a file or a folder. [SEGUE_RULES]")
 ]
