@@ -10,6 +10,7 @@ from tests.strategies.cases import (
     replay_cases,
     sample,
     sample_crowded,
+    sample_long,
 )
 from tests.strategies.definitions import definitions
 from tests.strategies.histories import histories
@@ -26,4 +27,5 @@ __all__ = [
     "replay_cases",
     "sample",
     "sample_crowded",
+    "sample_long",
 ]

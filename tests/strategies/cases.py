@@ -13,7 +13,7 @@ from tests.oracle import Record, Result, expected_live, expected_replay
 from tests.oracle.replay import DAY_MS
 from tests.strategies.crowded import crowded_definitions, crowded_history
 from tests.strategies.definitions import Maker
-from tests.strategies.histories import Clocks, make_history
+from tests.strategies.histories import LENGTHS, Clocks, make_history
 from tests.strategies.pools import Dice, HypothesisDice, SeededDice, often, one
 from tests.strategies.show import show
 
@@ -68,11 +68,11 @@ class Case:
         printer.text(show(self))
 
 
-def make_case(dice: Dice, *, live: bool, models: bool = False) -> Case:
-    """Make a case for `segue replay` of a file, or (live) for a worker."""
+def make_case(dice: Dice, *, live: bool, models: bool = False, lengths: Sequence[int] = LENGTHS) -> Case:
+    """Make a case for `segue replay` of a file, or (live) for a worker, of one of these many records."""
     tree = Maker(dice, models=models).tree()
     clocks = Clocks(one(dice, (1000, 0, 3, 5000)), one(dice, (100, 0, 1))) if live else Clocks()
-    records = make_history(dice, tree, clocks if live else None)
+    records = make_history(dice, tree, clocks if live else None, lengths)
     return Case(
         tree,
         records,
@@ -88,6 +88,11 @@ def make_case(dice: Dice, *, live: bool, models: bool = False) -> Case:
 def sample(seed: int, *, live: bool, models: bool = False) -> Case:
     """Return the case of a seed: the same one on every machine."""
     return make_case(SeededDice(seed), live=live, models=models)
+
+
+def sample_long(seed: int, *, live: bool) -> Case:
+    """Return the case of a seed in which much comes together; many times as slow as the others."""
+    return make_case(SeededDice(seed), live=live, lengths=(60, 90, 90, 300))
 
 
 def sample_crowded(seed: int, *, live: bool) -> Case:

@@ -6,7 +6,7 @@ its time is taken from an earlier record's time and the definitions' durations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,7 @@ class Planner:
             anchor,
             delta,
             offset=one(dice, OFFSETS) if often(dice, 15) else "Z",
-            message=one(dice, ("own", None, None, 1, 2)) if often(dice, 12) else "own",
+            message=one(dice, ("own", None, None, 1, 2, 256, 257)) if often(dice, 12) else "own",
             odd=(one(dice, BAD) if often(dice, 40) else one(dice, ODD)) if often(dice, 10) else "",
             lag_ms=one(dice, self.lags),
             back_ms=one(dice, self.backs) if often(dice, 10) else 0,
@@ -152,11 +152,13 @@ def _event_body(tree: dict[str, Any]) -> dict[str, Any]:
     return own | ({"properties": tree} if tree else {})
 
 
-def make_history(dice: Dice, definitions: Tree, clocks: Clocks | None = None) -> list[Record]:
+def make_history(
+    dice: Dice, definitions: Tree, clocks: Clocks | None = None, lengths: Sequence[int] = LENGTHS
+) -> list[Record]:
     """Make the records of a few customers for these definitions; ticks and broker's times where they matter."""
     planner = Planner(dice, definitions, clocks)
     writer = Writer()
-    for _ in range(one(dice, LENGTHS)):
+    for _ in range(one(dice, lengths)):
         writer.write(planner.plan())
         if clocks is not None and often(dice, 10):
             writer.tick(writer.broker_ms + one(dice, planner.deltas), one(dice, planner.partitions))
