@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import BusyLoadingError, ResponseError
 
 from rules.errors import ServiceError
 
@@ -24,9 +24,14 @@ OLDEST = (7, 2)  # WAITAOF, script flags and acl_check_cmd
 async def must_wait(client: Redis, address: str, *, require_durable: bool) -> bool:
     """Return whether each commit has to be followed by WAITAOF.
 
-    Raises `ServiceError` where the server is too old, or where `require_durable` and it may lose acknowledged writes.
+    Raises `ServiceError` where the server is too old, or where `require_durable` and it may lose acknowledged writes;
+    `BusyLoadingError` while it reads its files.
     """
     facts: dict[str, Any] = await client.info()
+    if facts["loading"]:
+        # for so long it says that it has no append-only file, lest it write to the one it reads
+        message = "the server is reading its files"
+        raise BusyLoadingError(message)
     version = str(facts["redis_version"])
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
         message = f"{address} is Redis {version}; segue needs Redis 7.2 or later, or Valkey"

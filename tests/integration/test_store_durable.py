@@ -19,7 +19,8 @@ from tests.conformance.store import everything, take_over, with_content
 from tests.integration.flaky import Fault, FlakyProxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
 APP = "segue"
 
@@ -86,6 +87,26 @@ async def test_a_policy_that_evicts_nothing_of_ours_is_fine(
         await raw.config_set(name, value)
     async with opened(own.url) as store:
         await with_content(store)
+
+
+class SlowToLoad(EmbeddedValkey):
+    """Takes a second to read its file when it is started again, and answers once in a while."""
+
+    def command(self) -> Sequence[str | Path]:
+        return [*super().command(), "--key-load-delay", "300"]
+
+
+async def test_a_server_that_reads_its_files_is_waited_for() -> None:
+    async with SlowToLoad() as slow:
+        async with Redis.from_url(slow.url) as raw, raw.pipeline(transaction=False) as pipe:
+            for number in range(3_000):
+                pipe.set(f"other:{number}", "x")
+            await pipe.execute()
+        await slow.kill()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(slow.start())
+            async with opened(slow.url) as store:
+                assert await store.sizes([0]) == {}
 
 
 async def test_a_server_that_syncs_always_is_not_waited_for(own: EmbeddedValkey, raw: Redis) -> None:
