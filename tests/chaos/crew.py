@@ -13,6 +13,7 @@ from streams.child import POLL_S, Child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from random import Random
     from types import TracebackType
 
 SEGUE = Path(sys.executable).with_name("segue")
@@ -31,6 +32,7 @@ class WorkerProcess(Child):
         super().__init__()
         self._settings = settings
         self._log = log
+        self._told_to_leave = False
 
     @property
     def log(self) -> Path:
@@ -49,6 +51,11 @@ class WorkerProcess(Child):
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def fell(self) -> bool:
+        """Whether it ended although nobody killed it or told it to end."""
+        return self._process is not None and self._process.poll() is not None and not self._told_to_leave
+
     def epochs(self) -> dict[int, int]:
         """Return the newest epoch of each partition that it took over."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -59,6 +66,7 @@ class WorkerProcess(Child):
         process = self._process
         if process is None:
             return None
+        self._told_to_leave = True
         process.terminate()
         deadline = time.monotonic() + self.stop_s
         while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells of it
@@ -118,14 +126,25 @@ class Crew:
                     newest[partition] = epoch, worker
         return {partition: worker for partition, (_, worker) in newest.items() if worker.runs}
 
+    async def someone_at_work(self, random: Random) -> WorkerProcess:
+        """Wait until workers hold partitions; return one of these workers."""
+        await self.until(lambda: bool(self.owners()), "a worker that holds partitions")
+        return random.choice(sorted(set(self.owners().values()), key=lambda worker: worker.log))
+
     async def until(self, met: Callable[[], bool], what: str) -> None:
         """Wait until it is; raises `TimeoutError` with what was waited for."""
         deadline = time.monotonic() + SETTLED_S
         while not met():
+            self.check()
             if time.monotonic() > deadline:
                 message = f"waited {SETTLED_S:g} s for {what}; the logs are in {self.logs}"
                 raise TimeoutError(message)
             await asyncio.sleep(0.05)
+
+    def check(self) -> None:
+        """See to it that no worker ended by itself."""
+        for worker in self._hired:
+            assert not worker.fell, f"a worker ended by itself; its log is {worker.log}"
 
     async def leave(self, worker: WorkerProcess) -> None:
         """Have a worker end by SIGTERM; it must end well."""
@@ -134,5 +153,6 @@ class Crew:
 
     async def all_leave(self) -> None:
         """Have all end, one after another."""
+        self.check()
         for worker in self.there:
             await self.leave(worker)

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.scene import LONGER
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.chaos.scene import Scene
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(0)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 * LONGER)]
+
+
+async def kill_a_worker(scene: Scene) -> None:
+    """Kill one of those at work, at any moment, and start another."""
+    worker = await scene.crew.someone_at_work(scene.random)
+    await scene.pause(0, 2)
+    await worker.kill()
+    await scene.pause(0, 1)
+    await scene.crew.hire()
+
+
+async def join_and_leave(scene: Scene) -> None:
+    """Start one more worker, and have it leave once it holds some of the partitions."""
+    [another] = await scene.crew.hire()
+    await scene.crew.until(lambda: another in scene.crew.owners().values(), "a further worker to get partitions")
+    await scene.pause(0, 2)
+    await scene.crew.leave(another)
+
+
+async def kill_valkey(scene: Scene) -> None:
+    """Kill the store at any moment, and start it again with its file."""
+    await scene.pause(0.3, 2)
+    await scene.valkey.kill()
+    await scene.pause(0, 1.5)
+    await scene.valkey.start()
+
+
+async def repeat(fault: Callable[[Scene], Awaitable[None]], scene: Scene, times: int) -> None:
+    """Have it happen again and again."""
+    for _ in range(times):
+        await fault(scene)
 
 
 async def test_undisturbed(scene: Scene) -> None:
@@ -20,17 +56,13 @@ async def test_undisturbed(scene: Scene) -> None:
     await scene.verdict()
 
 
-async def test_a_worker_is_killed_and_comes_back(scene: Scene) -> None:
+async def test_a_worker_is_killed_and_another_takes_its_place(scene: Scene) -> None:
     await scene.crew.hire(2)
     async with scene.load.running():
-        for _ in range(3):
-            await scene.crew.settled()
-            await scene.pause(0.5, 2)
-            await scene.random.choice(scene.crew.there).kill()
-            await scene.pause(0, 1)
-            await scene.crew.hire()
         await scene.crew.settled()
-        await scene.pause(1, 2)
+        for _ in range(4):
+            await kill_a_worker(scene)
+        await scene.crew.settled()
     await scene.verdict()
 
 
@@ -39,13 +71,8 @@ async def test_a_second_worker_joins_and_leaves(scene: Scene) -> None:
     async with scene.load.running():
         await scene.crew.settled()
         for _ in range(2):
-            await scene.pause(1, 2)
-            [second] = await scene.crew.hire()
+            await join_and_leave(scene)
             await scene.crew.settled()
-            await scene.pause(1, 2)
-            await scene.crew.leave(second)
-            await scene.crew.settled()
-        await scene.pause(0.5, 1)
     await scene.verdict()
 
 
@@ -53,10 +80,19 @@ async def test_valkey_is_killed_and_comes_back_with_its_file(scene: Scene) -> No
     await scene.crew.hire(2)
     async with scene.load.running():
         await scene.crew.settled()
-        for _ in range(3):
-            await scene.pause(0.5, 2)
-            await scene.valkey.kill()
-            await scene.pause(0, 1.5)
-            await scene.valkey.start()
+        for _ in range(4):
+            await kill_valkey(scene)
         await scene.pause(1, 2)
+    await scene.verdict()
+
+
+async def test_all_of_it_at_once(scene: Scene) -> None:
+    await scene.crew.hire(2)
+    async with scene.load.running():
+        await scene.crew.settled()
+        async with asyncio.TaskGroup() as faults:
+            faults.create_task(repeat(kill_a_worker, scene, 3))
+            faults.create_task(repeat(kill_valkey, scene, 3))
+            faults.create_task(join_and_leave(scene))
+        await scene.crew.settled()
     await scene.verdict()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rules.features import NEVER
 from state.engine import Engine
 from streams.app import live_clock
 from streams.batch import SIGN
@@ -47,14 +46,12 @@ class Expected:
     ticks: int = 0
     applied: int = 0
     duplicates: int = 0
+    most_back_ms: int = 0
+    """The most by which a record's time is before that of one that stands before it in its partition."""
 
-    def due_before(self, instant_ms: int) -> int:
-        """Return how many customers have a timer due before the instant."""
-        return sum(profile.due < instant_ms for profile in self._everyone())
-
-    def first_due_ms(self) -> int:
-        """Return the least due instant."""
-        return min((profile.due for profile in self._everyone()), default=NEVER)
+    def last_due_ms(self, before_ms: int) -> int | None:
+        """Return the last of the customers' due instants before this one."""
+        return max((profile.due for profile in self._everyone() if profile.due < before_ms), default=None)
 
     def _everyone(self) -> Iterator[Profile]:
         for profiles in self.profiles.values():
@@ -67,6 +64,8 @@ def expect(settings: Settings, ruleset: Ruleset, log: Mapping[int, Sequence[Reco
     memory, expected = MemoryLog(engine, live_clock(settings)), Expected()
     for partition, records in log.items():
         for record in records:
+            newest_ms = memory.newest_broker_ms.get(partition, record.timestamp)
+            expected.most_back_ms = max(expected.most_back_ms, newest_ms - record.timestamp)
             rejected = memory.counters.rejected.copy()
             changes = memory.feed(partition, record.timestamp, record.key, record.value, tick=is_tick(record))
             for reason in memory.counters.rejected - rejected:
