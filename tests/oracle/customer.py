@@ -127,7 +127,8 @@ class Customer:
                 del traits[key]
         if len(times) > MAX_TRAITS:
             raise Rejected(Reason.TOO_MANY_TRAITS)
-        if len(json.dumps(traits, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_TRAITS_BYTES:
+        kept = {key: traits.get(key) for key in times}  # one that was removed is kept as null: its time still counts
+        if len(json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_TRAITS_BYTES:
             raise Rejected(Reason.TRAITS_TOO_LARGE)
         return traits, times
 

@@ -88,8 +88,13 @@ def test_trait_limits_reject_whole_and_removed_traits_count() -> None:
     assert said(rule, [event(1, "identify", traits={"late": 1})]) == ["1 entered s"]
     assert said(rule, [many, event(2, "identify", traits={"late": 1})]) == []
     assert said(rule, [many, event(2, "identify", traits={"t0": 1})]) == []
-    large = event(1, "identify", traits={"large": "x" * 33_000, "late": 1})
-    assert said(rule, [large]) == []
+
+
+def test_traits_are_at_most_32_kib_of_json_removed_ones_counted_as_null() -> None:
+    rule = when("trait: {k: {exists: true}}")
+    room = 32 * 1024 - len('{"k":"","n":null}')
+    assert said(rule, [event(1, "identify", traits={"k": "x" * room, "n": None})]) == ["1 entered s"]
+    assert said(rule, [event(1, "identify", traits={"k": "x" * (room + 1), "n": None})]) == []
 
 
 @pytest.mark.parametrize(
