@@ -138,7 +138,7 @@ def probe(engine: Engine, key: str = "probe") -> Any:
     return unit.when
 
 
-def history(seed: int, customer: str = "c1", length: int = 40) -> list[Event]:
+def history(seed: int, customer: str = "c1", length: int = 36) -> list[Event]:
     """Return events a few milliseconds apart, some at equal times, some late."""
     draw = random.Random(seed)
     now, events = START_MS + 100, []

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from state.event import Event
     from state.profile import Profile
 
-SEEDS = (1, 2, 3)
-LOOK_AHEAD_MS = 120
+SEEDS = (1, 2)
+LOOK_AHEAD_MS = 95
 """Longer than any duration of the examples."""
 
 
@@ -198,7 +198,7 @@ def test_the_histories_meet_both_sides_of_an_example(example: Example) -> None:
     """A law over a condition that never turns would say nothing; those that cannot turn are named here."""
     engine, check = engine_of(example.tree), probe(engine_of(example.tree))
     found: set[bool] = set()
-    for seed in SEEDS:
+    for seed in (*SEEDS, 3):
         for customer in ("c1", "c2"):  # of whom chance draws one
             profile = fresh(engine, customer)
             for event in history(seed, customer):
