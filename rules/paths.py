@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SAFE_INTEGER = 1 << 53
 PATH_PATTERN = r"^[^.]+(?:\.[^.]+)*$"
@@ -35,12 +35,26 @@ def values_at(root: Any, steps: tuple[str, ...]) -> tuple[Any, ...]:
                 return ()
         elif type(value) is list:
             rest = steps[index:]
-            return tuple(leaf for element in value for leaf in values_at(element, rest))
+            return tuple(leaf for element in _elements(value) for leaf in values_at(element, rest))
         else:
             return ()
     if type(value) is int and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
         return (float(value),)
     return () if value is None else (value,)
+
+
+def _elements(values: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the objects in a list, lists in it opened; with a stack of its own, however deep an event nests them."""
+    stack = [iter(values)]
+    while stack:
+        for value in stack[-1]:
+            if type(value) is dict:
+                yield value
+            elif type(value) is list:
+                stack.append(iter(value))
+                break
+        else:
+            stack.pop()
 
 
 def event_values(steps: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:

@@ -34,7 +34,12 @@ def written_traits(profile: Profile, event: Event) -> dict[str, Any]:
         reason = "too_many_traits"
         detail = f"the customer would have {len(after)} traits; at most {MOST_TRAITS} are kept: send fewer"
         raise EventRejected(reason, detail)
-    size_bytes = len(orjson.dumps(after))
+    try:
+        # Within as many lists as a view or a change wraps around a trait: what passes here can be written there.
+        size_bytes = len(orjson.dumps([[[[after]]]])) - 8
+    except TypeError:
+        reason, detail = "traits_too_large", "a trait is nested too deep (more than some 240 levels); send it flatter"
+        raise EventRejected(reason, detail) from None
     if size_bytes > MOST_TRAITS_BYTES:
         reason = "traits_too_large"
         detail = f"the customer's traits would take {size_bytes} bytes; at most {MOST_TRAITS_BYTES} are kept: send less"
