@@ -8,6 +8,7 @@ from streams.cli.apply import apply
 from streams.cli.check import check
 from streams.cli.config import config
 from streams.cli.customer import customer
+from streams.cli.demo import demo
 from streams.cli.dump import dump
 from streams.cli.frame import Commands
 from streams.cli.init import init
@@ -29,6 +30,7 @@ main = typer.Typer(
     help="Streaming customer segmentation: events in from Kafka, segment changes out at the moment they happen.",
 )
 
+main.command()(demo)
 main.command()(init)
 main.command()(check)
 main.command()(schema)

@@ -9,17 +9,14 @@ import typer
 
 from streams.cli.frame import TerminalReport, run, say
 from streams.cli.options import RulesOption, instant, rules_of, settings_of, step
-from streams.embedded import EmbeddedBroker, EmbeddedValkey
 from streams.replay.from_file import replay_in_memory
 from streams.replay.from_log import replay_dump, replay_topic
 from streams.replay.plan import Plan
-from streams.replay.through import replay_through
+from streams.replay.through import replay_embedded, replay_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streams.replay.outcome import Outcome
-    from streams.settings import Settings
 
 EventsOption = Annotated[
     Path | None,
@@ -99,7 +96,7 @@ def replay(  # noqa: PLR0913 - a parameter an option
         elif broker is not None:
             outcome = run(replay_through(plan, report, settings, events))
         else:
-            outcome = run(_through_embedded(plan, report, settings, events))
+            outcome = run(replay_embedded(plan, report, settings, events))
     for line in outcome.summary():
         say(line)
 
@@ -137,10 +134,3 @@ def _check(asked: _Asked) -> None:
     faults = list(asked.faults())
     if faults:
         raise typer.BadParameter("; ".join(faults))
-
-
-async def _through_embedded(plan: Plan, report: TerminalReport, settings: Settings, events: Path) -> Outcome:
-    # nothing of a replay is to outlive it, so nothing has to reach a disk
-    async with EmbeddedValkey(appendfsync="no") as valkey, EmbeddedBroker() as kafka:
-        where = {"broker": kafka.address, "redis": valkey.url}
-        return await replay_through(plan, report, settings.model_copy(update=where), events)

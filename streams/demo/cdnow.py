@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "examples" / "cdnow"
 DATA = FOLDER / "CDNOW_master.txt.gz"
 RULES = FOLDER / "rules.yaml"
+CUSTOMERS = 23_570
 
 _DAY_MS = 86_400_000
 _COLUMNS = 4

@@ -41,5 +41,8 @@ class Report(Protocol):
     def standing(self, at_ms: int, events: int, sizes: Counter[str]) -> None:
         """After `events` records, so many customers stood in each segment at an instant of stream time."""
 
-    def changed(self, value: bytes) -> None:
-        """One change came out on the change topic; only a replay through services says so."""
+    def changed(self, name: str, move: str, value: bytes) -> None:
+        """One change came out on the change topic: segment name, entered or exited, JSON.
+
+        Only a replay through services with steps says so.
+        """

@@ -19,6 +19,7 @@ from rules.errors import EventRejected, ReplayError
 from state.redis import RedisStore
 from streams.app import build_app
 from streams.clocks import NEVER_MS, StreamClock
+from streams.embedded import EmbeddedBroker, EmbeddedValkey
 from streams.events import decode_event
 from streams.producers import plain_producer
 from streams.replay.changes_file import ChangesFile
@@ -44,6 +45,14 @@ MOST_AHEAD = 100_000
 LOOK_EVERY = 500
 
 _CATCH_UP_S = 0.01
+
+
+async def replay_embedded(plan: Plan, report: Report, settings: Settings, events: Path) -> Outcome:
+    """Replay the file through an embedded broker and Valkey; raises `SegueError`."""
+    # nothing of a replay is to outlive it, so nothing has to reach a disk
+    async with EmbeddedValkey(appendfsync="no") as valkey, EmbeddedBroker() as broker:
+        where = {"broker": broker.address, "redis": valkey.url}
+        return await replay_through(plan, report, settings.model_copy(update=where), events)
 
 
 async def replay_through(plan: Plan, report: Report, settings: Settings, events: Path) -> Outcome:
@@ -194,10 +203,10 @@ class _Run:
 
     def _take(self, value: bytes) -> None:
         self._out.write_value(value)
-        self._report.changed(value)
         if self._standings is not None:
             change = _decode_crossing(value)
             self._standings.add(change.name, change.change, parse_timestamp(change.at) or 0)
+            self._report.changed(change.name, change.change, value)
 
     def _show(self, standings: Standings, end_ms: int) -> None:
         for at_ms, sizes in standings.until(end_ms):
