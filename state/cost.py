@@ -64,7 +64,7 @@ def _exact(value: Any) -> Any:
 
 
 def _panes(values: str, value: Any) -> Any:
-    pane = [TIME, TIME, TIME, value, value, TIME, value, TIME, value]
+    pane = [TIME] if values == "distinct" else [TIME, TIME, value, TIME, value]
     return [None, [pane] * MOST_PANES, [True, [HASH] * KEPT] if values == "distinct" else None]
 
 

@@ -22,8 +22,10 @@ PANES: Final = 64
 
 # State while exact: [times ascending, values, sum in millionths]
 TIMES, VALUES, SUM = 0, 1, 2
-# State in panes: [None, panes ascending, distinct state]; a pane is
-N, COUNT, PANE_SUM, LOW, HIGH, FIRST_TS, FIRST, LAST_TS, LAST = range(9)
+# State in panes: [None, panes ascending, distinct state]; a pane is its number, and what its form needs
+N = 0
+COUNT, PANE_SUM, LOW, HIGH = range(1, 5)
+FIRST_TS, FIRST, LAST_TS, LAST = range(1, 5)
 
 
 class Windowed:
@@ -112,19 +114,31 @@ class Windowed:
         if index and panes[index - 1][N] == n:
             pane = panes[index - 1]
         else:
-            pane = [n, 0, 0, value, value, ts, value, ts, value]
+            pane = [n]
             panes.insert(index, pane)
+        if self.distinct:
+            if distinct.add(state[2], value):
+                self.caps["distinct_estimated"] += 1
+        elif self.numbers:
+            self._add_number(pane, value)
+        else:
+            self._add_scalar(pane, ts, value)
+
+    def _add_number(self, pane: list[Any], value: Any) -> None:
+        if len(pane) == 1:
+            pane += [0, 0, value, value]
         pane[COUNT] += 1
-        if self.numbers:
-            pane[PANE_SUM] = pack_int(int(pane[PANE_SUM]) + millionths(value))
-            pane[LOW] = min(pane[LOW], value)
-            pane[HIGH] = max(pane[HIGH], value)
+        pane[PANE_SUM] = pack_int(int(pane[PANE_SUM]) + millionths(value))
+        pane[LOW] = min(pane[LOW], value)
+        pane[HIGH] = max(pane[HIGH], value)
+
+    def _add_scalar(self, pane: list[Any], ts: int, value: Any) -> None:
+        if len(pane) == 1:
+            pane += [ts, value, ts, value]
         if ts < pane[FIRST_TS]:
             pane[FIRST_TS], pane[FIRST] = ts, value
         if ts >= pane[LAST_TS]:
             pane[LAST_TS], pane[LAST] = ts, value
-        if self.distinct and distinct.add(state[2], value):
-            self.caps["distinct_estimated"] += 1
 
     def _leaves_at(self, pane: list[Any]) -> int:
         return int((pane[N] + 1) * self.pane_ms + self.within_ms)
