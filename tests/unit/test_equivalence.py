@@ -18,9 +18,21 @@ from rules.load import load_text
 from state.engine import Engine
 from streams.clocks import LiveClock, StreamClock
 from streams.replay.memory import MemoryLog, MemoryReplay
-from tests.strategies import PROPERTY_CASES, Case, live_cases, minimize, property_settings, replay_cases, sample
+from tests.strategies import (
+    PROPERTY_CASES,
+    Case,
+    live_cases,
+    minimize,
+    property_settings,
+    replay_cases,
+    sample,
+    sample_crowded,
+    sample_long,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from state.change import Change
     from streams.counters import Counters
     from tests.oracle import Result
@@ -121,6 +133,13 @@ def seeds(block: int) -> range:
 def test_the_engine_says_what_the_naive_evaluator_says(block: int, live: bool) -> None:
     for seed in seeds(block):
         check(sample(seed, live=live))
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("make", [sample_long, sample_crowded], ids=["long", "crowded"])
+def test_it_does_so_on_long_histories_and_full_windows(make: Callable[..., Case]) -> None:
+    for number in range(max(1, PROPERTY_CASES // 50)):
+        check(make(FIRST_SEED + number, live=bool(number % 2)))
 
 
 @pytest.mark.timeout(0)
