@@ -78,7 +78,7 @@ class Did(Condition):
         ops = operators(did.times)
         test = value_test(ops)
         lately = f" within {format_duration(did.within)}" if did.within is not None else ""
-        text = f"did {did.words()} {describe_words(ops)} times{lately}"
+        text = f"did {did.words()}{_often(ops)}{lately}"
         keep = did.times.keep()
         if did.within is None:
             slot, feature = binder.slot(Count(did.selector()))
@@ -88,6 +88,13 @@ class Did(Condition):
         else:
             slot, feature = binder.slot(NewestTimes(did.selector(), keep, did.within))
         return DidTimes(f"{path}.did", describe(ops), slot, feature, test, text)
+
+
+def _often(ops: dict[str, Any]) -> str:
+    """Return how often in words; nothing for the `at least once` that goes without saying."""
+    if ops == {"gte": 1}:
+        return ""
+    return f" {describe_words(ops)} {'time' if list(ops.values()) == [1] else 'times'}"
 
 
 class DidTimes(Leaf):

@@ -71,7 +71,8 @@ class SequenceCheck(Leaf):
     def __init__(self, path: str, slot: int, feature: Any, sequence: Steps) -> None:
         """Keep where the newest completion is, and how lately it must be."""
         lately = f" within {format_duration(sequence.within)}" if sequence.within is not None else ""
-        super().__init__(path, f"{len(sequence.steps)} steps{lately}")
+        steps = len(sequence.steps)
+        super().__init__(path, f"{steps} {'step' if steps == 1 else 'steps'}{lately}")
         self.slot = slot
         self.feature = feature
         self.within_ms = sequence.within
