@@ -94,6 +94,12 @@ async def check_topics(settings: Settings) -> list[Finding]:
         return findings
 
 
+async def count_partitions(broker: str, topic: str) -> int:
+    """Return how many partitions a topic has, 0 where there is no such topic; raises `ServiceError`."""
+    async with _admin(broker) as admin:
+        return (await _counts(admin, {topic})).get(topic, 0)
+
+
 async def delete_topics(settings: Settings) -> None:
     """Remove all three, where they are (a replay's own, when it ends); raises `ServiceError`."""
     topics = Topics.named(settings)
@@ -142,9 +148,13 @@ async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, int]:
+    return await _counts(admin, set(topics.all()))
+
+
+async def _counts(admin: AIOKafkaAdminClient, wanted: set[str]) -> dict[str, int]:
     """Return name -> number of partitions, of those that are there."""
     # asked for a missing topic by name, a broker may create it; the list of all asks for none
-    names = set(await admin.list_topics()) & set(topics.all())
+    names = set(await admin.list_topics()) & wanted
     described: Sequence[Mapping[str, Sequence[object]]] = await admin.describe_topics(sorted(names)) if names else []
     return {str(topic["topic"]): len(topic["partitions"]) for topic in described}
 

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from rules.errors import ServiceError, TopicError
+from streams.topics import count_partitions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -45,12 +46,12 @@ class TopicReader:
         """Connect, and stand at the topic's beginning; raises `ServiceError` or `TopicError`."""
         try:
             await self._consumer.start()
-            await self._consumer.topics()
-            partitions = self._consumer.partitions_for_topic(self._topic)
-            if not partitions:
+            # not the consumer's own view of the cluster: at first it is empty, but on the embedded broker
+            count = await count_partitions(self._broker, self._topic)
+            if not count:
                 message = f"{self._topic}: {self._broker} has no such topic; see SEGUE_TOPIC_PREFIX and `segue topics`"
                 raise TopicError(message)
-            self.places = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+            self.places = [TopicPartition(self._topic, partition) for partition in range(count)]
             self._consumer.assign(self.places)
             self._seek(await self._consumer.beginning_offsets(self.places))
         except KafkaError as error:

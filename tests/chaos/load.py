@@ -27,10 +27,10 @@ class Load:
     """
 
     def __init__(self, broker: str, topic: str, partitions: int, *, seed: str, rate: float) -> None:
-        """`rate` is events a second over all lanes."""
+        """Take a rate in events a second over all lanes."""
         self._broker = broker
         self._topic = topic
-        self._pause_s = LANES / rate
+        self.rate = rate
         self._going_on = True
         self._random = [Random(f"{seed} lane {lane}") for lane in range(LANES)]
         self._crowds = [
@@ -62,7 +62,7 @@ class Load:
                 self._topic, sending.value, key=sending.key, partition=sending.partition, timestamp_ms=_now_ms()
             )
             self.sent += 1
-            at_s = max(at_s + random.expovariate(1 / self._pause_s), time.monotonic() - 1)
+            at_s = max(at_s + random.expovariate(self.rate / LANES), time.monotonic() - 1)
             await asyncio.sleep(max(0.0, at_s - time.monotonic()))
 
 

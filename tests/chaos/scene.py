@@ -132,7 +132,7 @@ async def make_scene(
         grace=300,
         clock_skew=2_500 if embedded else 100,
         allow_create_time=embedded,
-        session_timeout=1_500 if embedded else 6_000,
+        session_timeout=1_500,
         chunk_size=100,
         cache_customers=30,  # most profiles come from the store again
         view_traits=["plan"],

@@ -48,14 +48,6 @@ async def repeat(fault: Callable[[Scene], Awaitable[None]], scene: Scene, times:
         await fault(scene)
 
 
-async def test_undisturbed(scene: Scene) -> None:
-    await scene.crew.hire()
-    async with scene.load.running():
-        await scene.crew.settled()
-        await scene.pause(4, 6)
-    await scene.verdict()
-
-
 async def test_a_worker_is_killed_and_another_takes_its_place(scene: Scene) -> None:
     await scene.crew.hire(2)
     async with scene.load.running():
@@ -91,8 +83,13 @@ async def test_all_of_it_at_once(scene: Scene) -> None:
     async with scene.load.running():
         await scene.crew.settled()
         async with asyncio.TaskGroup() as faults:
-            faults.create_task(repeat(kill_a_worker, scene, 3))
-            faults.create_task(repeat(kill_valkey, scene, 3))
-            faults.create_task(join_and_leave(scene))
+            faults.create_task(repeat(kill_valkey, scene, 4))
+            faults.create_task(workers_come_and_go(scene))
         await scene.crew.settled()
     await scene.verdict()
+
+
+async def workers_come_and_go(scene: Scene) -> None:
+    await repeat(kill_a_worker, scene, 2)
+    await join_and_leave(scene)
+    await kill_a_worker(scene)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -81,9 +82,8 @@ def expect(settings: Settings, ruleset: Ruleset, log: Mapping[int, Sequence[Reco
 
 def _tell(settings: Settings, expected: Expected, changes: Sequence[Change]) -> None:
     for change in changes:
-        body = orjson.loads(value_of(make_entry(settings.app_id, change, 0), ""))
-        del body["emitted_at"]
-        expected.told.setdefault(change.customer, []).append(body)
+        value = value_of(make_entry(settings.app_id, change, 0), "")
+        expected.told.setdefault(change.customer, []).append(_body(value))
         expected.sizes[size_name(change)] += SIGN[change.change]
 
 
@@ -92,22 +92,21 @@ def heard(log: Mapping[int, Sequence[Record]]) -> Told:
     told: Told = {}
     for records in log.values():
         for record in records:
-            body = orjson.loads(record.value or b"")
-            del body["emitted_at"]
-            told.setdefault((record.key or b"").decode(), []).append(body)
+            told.setdefault((record.key or b"").decode(), []).append(_body(record.value or b""))
     return told
+
+
+@functools.cache  # each verdict reads all of them several times
+def _body(value: bytes) -> dict[str, Any]:
+    """Return a change without the moment of emission."""
+    body: dict[str, Any] = orjson.loads(value)
+    del body["emitted_at"]
+    return body
 
 
 def faults(expected: Expected, changes: Mapping[int, Sequence[Record]]) -> list[str]:
     """Return what is wrong with the changes that were said, a line each; none where all is well."""
-    found = list(_laws(changes))
-    told = heard(changes)
-    differ = sorted(who for who in told.keys() | expected.told.keys() if told.get(who) != expected.told.get(who))
-    if differ:
-        found.append(f"{len(differ)} customers of {len(expected.told)} were told of otherwise:")
-    for customer in differ[:DIFFERENT]:
-        found.append(f"customer {customer} of partition {expected.partitions.get(customer)}")
-        found += _difference(told.get(customer, []), expected.told.get(customer, []))
+    found = [*_laws(changes), *differences(heard(changes), expected.told)]
     for partition, records in changes.items():
         strays = {
             str(record.key) for record in records if expected.partitions.get((record.key or b"").decode()) != partition
@@ -133,8 +132,18 @@ def _laws(changes: Mapping[int, Sequence[Record]]) -> Iterator[str]:
             yield f"customer {customer}: time goes back in {instants}"
     for records in changes.values():
         for record in records:
-            if dict(record.headers)["ce_id"].decode() != orjson.loads(record.value or b"")["id"]:
+            if dict(record.headers)["ce_id"].decode() != _body(record.value or b"")["id"]:
                 yield f"offset {record.offset} of partition {record.partition}: header and value have two ids"
+
+
+def differences(told: Told, wanted: Told) -> Iterator[str]:
+    """Show what one says otherwise than the other, of some customers."""
+    differ = sorted(who for who in told.keys() | wanted.keys() if told.get(who) != wanted.get(who))
+    if differ:
+        yield f"{len(differ)} customers of {len(wanted)} were told of otherwise:"
+    for customer in differ[:DIFFERENT]:
+        yield f"customer {customer}:"
+        yield from _difference(told.get(customer, []), wanted.get(customer, []))
 
 
 def _difference(told: Sequence[dict[str, Any]], wanted: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -85,6 +85,7 @@ class ApacheKafka(Child):
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",  # 6 s by default; so long a killed worker keeps its partitions
             "broker.session.timeout.ms": "3000",  # 9 s by default; so long a broker that was killed waits to come back
             "broker.heartbeat.interval.ms": "500",
             "auto.create.topics.enable": "false",  # a test that forgets to create its topic is to fail
