@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rules.dates import parse_timestamp
 from rules.errors import EventRejected, ReplayError
 from state.redis import RedisStore
 from streams.app import build_app
@@ -29,6 +28,7 @@ from streams.replay.outcome import Outcome
 from streams.replay.reader import TopicReader
 from streams.replay.sender import Sender
 from streams.replay.standings import Standings
+from streams.timestamps import parse_timestamp
 from streams.topics import Topics, create_topics, delete_topics
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ MOST_AHEAD = 100_000
 """Events sent and not yet applied, at most: the embedded broker holds them in memory."""
 
 LOOK_EVERY = 500
+EMBEDDED_CHUNK_SIZE = 500
 
 _CATCH_UP_S = 0.01
 
@@ -51,8 +52,11 @@ async def replay_embedded(plan: Plan, report: Report, settings: Settings, events
     """Replay the file through an embedded broker and Valkey; raises `SegueError`."""
     # nothing of a replay is to outlive it, so nothing has to reach a disk
     async with EmbeddedValkey(appendfsync="no") as valkey, EmbeddedBroker() as broker:
-        where = {"broker": broker.address, "redis": valkey.url}
-        return await replay_through(plan, report, settings.model_copy(update=where), events)
+        # the embedded broker makes whoever joins a group wait for half the session's timeout; small chunks keep
+        # the event loop free enough for heartbeats within the shorter one
+        chunk_size = min(settings.chunk_size, EMBEDDED_CHUNK_SIZE)
+        here = {"broker": broker.address, "redis": valkey.url, "session_timeout": 2_000, "chunk_size": chunk_size}
+        return await replay_through(plan, report, settings.model_copy(update=here), events)
 
 
 async def replay_through(plan: Plan, report: Report, settings: Settings, events: Path) -> Outcome:
@@ -205,7 +209,7 @@ class _Run:
         self._out.write_value(value)
         if self._standings is not None:
             change = _decode_crossing(value)
-            self._standings.add(change.name, change.change, parse_timestamp(change.at) or 0)
+            self._standings.add(change.name, change.change, parse_timestamp(change.at))
             self._report.changed(change.name, change.change, value)
 
     def _show(self, standings: Standings, end_ms: int) -> None:
