@@ -148,11 +148,11 @@ class Stage:
         segment = change.segment if change.segmentation is None else f"{change.segmentation}.{change.segment}"
         who = "" if change.customer == "c1" else f"{change.customer} "
         cause = change.cause.get("event") or change.cause["type"]
-        told = f"{who}{_since_epoch(change.at)} {change.change} {segment}"
+        told = f"{who}{since_epoch(change.at)} {change.change} {segment}"
         return told if cause == by else f"{told} by {cause}"
 
 
-def _since_epoch(at: int) -> str:
+def since_epoch(at: int) -> str:
     """Return an instant as durations since the epoch, all of them."""
     rest_ms, terms = at - EPOCH_MS, []
     sign = "-" if rest_ms < 0 else ""
