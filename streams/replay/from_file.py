@@ -16,7 +16,8 @@ from streams.replay.outcome import Outcome
 from streams.replay.standings import Standings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections import Counter
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from state.change import Change
@@ -71,7 +72,7 @@ class _Run:
         """Fire what is due up to the horizon, and say where things stand there."""
         self._write(list(self._replay.finish()))
         if self._standings is not None and self._replay.counters.applied:
-            self._show(self._standings, self._replay.horizon_ms + 1)
+            self._show(self._standings.finish(self._replay.horizon_ms))
 
     def outcome(self, seconds: float) -> Outcome:
         """Return the numbers of the whole replay."""
@@ -97,11 +98,11 @@ class _Run:
         if end_ms > self._shown_ms:
             self._shown_ms = end_ms
             self._write(list(self._replay.advance(end_ms)))
-            self._show(standings, end_ms)
+            self._show(standings.until(end_ms))
 
-    def _show(self, standings: Standings, end_ms: int) -> None:
+    def _show(self, moments: Iterable[tuple[int, Counter[str]]]) -> None:
         events = self._replay.counters.events + self._replay.after_until
-        for at_ms, sizes in standings.until(end_ms):
+        for at_ms, sizes in moments:
             self._report.standing(at_ms, events, sizes)
 
     def _write(self, changes: Sequence[Change]) -> None:

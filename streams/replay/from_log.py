@@ -89,7 +89,7 @@ class _Run:
         """Fire what the end of the log makes certain; only then it is known where things stood at every step."""
         self._write(list(self._log.finish(self._plan.until_ms)))
         if self._standings is not None:
-            for at_ms, sizes in self._standings.until(self._horizon_ms() + 1):
+            for at_ms, sizes in self._standings.finish(self._horizon_ms()):
                 self._report.standing(at_ms, self._log.counters.events, sizes)
 
     def outcome(self, seconds: float) -> Outcome:

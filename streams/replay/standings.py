@@ -40,3 +40,8 @@ class Standings:
         for step in sorted(step for step in self._steps if step * self.step_ms < end_ms):
             self.sizes.update(self._steps.pop(step))
             yield min((step + 1) * self.step_ms, end_ms), +self.sizes
+
+    def finish(self, horizon_ms: int) -> Iterator[tuple[int, Counter[str]]]:
+        """Yield the rest, up to and including the horizon, where the last step ends."""
+        for at_ms, sizes in self.until(horizon_ms + 1):
+            yield min(at_ms, horizon_ms), sizes

@@ -32,6 +32,7 @@ from streams.timestamps import parse_timestamp
 from streams.topics import Topics, create_topics, delete_topics
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import AsyncIterator, Coroutine, Iterable
     from pathlib import Path
 
@@ -127,7 +128,7 @@ class _Run:
             await self._read_changes()
             self._check()
             if self._standings is not None:
-                self._show(self._standings, horizon_ms + 1)
+                self._show(self._standings.finish(horizon_ms))
 
     @property
     def horizon_ms(self) -> int | None:
@@ -176,7 +177,7 @@ class _Run:
                 await self._settle()
                 await self._worker.finish(end_ms - 1)
                 await self._read_changes()
-                self._show(standings, end_ms)
+                self._show(standings.until(end_ms))
 
     async def _settle(self) -> None:
         """Wait until all that was sent is applied, and what came of it read."""
@@ -212,8 +213,8 @@ class _Run:
             self._standings.add(change.name, change.change, parse_timestamp(change.at))
             self._report.changed(change.name, change.change, value)
 
-    def _show(self, standings: Standings, end_ms: int) -> None:
-        for at_ms, sizes in standings.until(end_ms):
+    def _show(self, moments: Iterable[tuple[int, Counter[str]]]) -> None:
+        for at_ms, sizes in moments:
             self._report.standing(at_ms, self._sent + self._after_until, sizes)
 
 
