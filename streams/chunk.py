@@ -16,14 +16,12 @@ class Chunk:
     """Consecutive records of one partition, at least one.
 
     `tenure` names the tenure that was reading when they were fetched, `number` counts that tenure's chunks from 0:
-    a chunk of an earlier tenure is dropped, and one that is missing is noticed. `highwater` is the offset after the
-    partition's last record, as the broker said with these.
+    a chunk of an earlier tenure is dropped, and one that is missing is noticed.
     """
 
     partition: int
     tenure: int
     number: int
-    highwater: int
     records: Sequence[ConsumerRecord[bytes | None, bytes | None]]
 
     @property

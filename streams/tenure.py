@@ -86,7 +86,7 @@ class Tenure:
         self._inbox: deque[Delivery] = deque()
         self._wake = asyncio.Event()
         self._expected = 0
-        self._closing = False
+        self._closing = self._at_work = False
         self._finishing: tuple[int, asyncio.Future[None]] | None = None
         self._forced_due: set[str] = set()
 
@@ -105,6 +105,11 @@ class Tenure:
     def waiting(self) -> int:
         """The number of chunks not begun yet."""
         return len(self._inbox)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no chunk waits and none is at work."""
+        return not self._inbox and not self._at_work
 
     def offer(self, delivery: Delivery) -> None:
         """Take a chunk that was read in this tenure."""
@@ -139,7 +144,9 @@ class Tenure:
         renew_at = loop.time() + RENEW_AFTER_S
         while not self._closing and loop.time() < renew_at and self._parts.definitions.active is self._active:
             if self._inbox:
+                self._at_work = True
                 await self._take(self._inbox.popleft())
+                self._at_work = False
             await self._sweep()
             await self._change_over()
             if not self._inbox:

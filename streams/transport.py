@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any, Protocol, cast
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import faust
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -39,8 +40,17 @@ if TYPE_CHECKING:
 
     from streams.settings import Settings
 
+log = logging.getLogger(__name__)
+
 CHUNK_CODEC = "segue-chunk"
 MOST_BYTES_A_FETCH = 4 << 20
+
+
+class Place(NamedTuple):
+    """The next offset to fetch, and the one after the last record that may be read; control records are passed."""
+
+    position: int
+    end: int
 
 
 class Listener(Protocol):
@@ -122,6 +132,22 @@ class _Codec(codecs.Codec):
 codecs.register(CHUNK_CODEC, _Codec())
 
 
+class Wanted:
+    """The active partitions, as they change while a fetch waits.
+
+    aiokafka takes an empty set for all partitions, those included that no tenure holds, and raises their errors.
+    """
+
+    def __init__(self, active: set[TP]) -> None:
+        self._active = active
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, tp: object) -> bool:
+        return tp in self._active
+
+
 class _Reading:
     """Who is reading a partition, in the consumer's thread."""
 
@@ -155,22 +181,45 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> Mapping[TP, list[Chunk]]:
-        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        wanted: Any = Wanted(active_partitions)
+        records = await super()._fetch_records(consumer, wanted, timeout, max_records)
         # no await between the fetch and here: a seek cannot come in between and give them to the next tenure
+        return self.chunks(records or {})
+
+    def chunks(self, records: Mapping[TP, list[ConsumerRecord[Any, Any]]]) -> dict[TP, list[Chunk]]:
+        """Return a poll's records as chunks, without those of partitions that nobody reads."""
         return {
-            tp: list(self._chunks(tp, reading, batch, consumer.highwater(tp)))
-            for tp, batch in (records or {}).items()
+            tp: list(self._chunks(tp, reading, batch))
+            for tp, batch in records.items()
             if batch and (reading := self._reading.get(tp)) is not None
         }
 
-    def _chunks(
-        self, tp: TP, reading: _Reading, records: list[ConsumerRecord[Any, Any]], highwater: int | None
-    ) -> Iterator[Chunk]:
+    def _chunks(self, tp: TP, reading: _Reading, records: list[ConsumerRecord[Any, Any]]) -> Iterator[Chunk]:
         size = self.app.chunk_size
         for start in range(0, len(records), size):
-            part = records[start : start + size]
-            end = max(highwater or 0, part[-1].offset + 1)
-            yield Chunk(tp.partition, reading.tenure, next(reading.numbers), end, part)
+            yield Chunk(tp.partition, reading.tenure, next(reading.numbers), records[start : start + size])
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit the group's offsets; where that fails, say so and go on: the store has the offsets that count."""
+        consumer = self._ensure_consumer()
+        assigned = consumer.assignment()
+        try:
+            await consumer.commit({tp: offset for tp, offset in offsets.items() if tp in assigned})
+        except KafkaError as error:
+            log.info("the group's offsets were not committed (%r); the next time may do", error)
+            return False
+        return True
+
+    def place(self, tp: TP) -> Place | None:
+        """Return where the reading of a partition stands; called from the worker's thread."""
+        fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001 - the public ways wait for the broker
+        subscription = None if fetcher is None else fetcher._subscriptions.subscription  # noqa: SLF001 - likewise
+        if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
+            return None
+        state = subscription.assignment.state_value(tp)
+        if not state.has_valid_position or state.lso is None:
+            return None
+        return Place(state.position, state.lso)
 
     async def read(self, tp: TP, offset: int, tenure: int) -> None:
         """Read on from the offset, for this tenure."""
@@ -243,10 +292,10 @@ class ChunkConsumer(driver.Consumer):
             self.resume_partitions({tp})
             self._thread.wake()
 
-    def end_of(self, partition: int) -> int | None:
-        """Return the offset after the partition's last record as the last fetch had it, None before the first."""
+    def place(self, partition: int) -> Place | None:
+        """Return where the reading of a partition stands, None where that is not known."""
         tp = self._tp(partition)
-        return self.highwater(tp) if tp in self._held else None
+        return self._thread.place(tp) if tp in self._held else None
 
     def _tp(self, partition: int) -> TP:
         return TP(self.app.events, partition)

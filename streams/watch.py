@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from streams.parts import Parts
+    from streams.transport import Place
 
 _SHORT_S = 10.0
 """For so long a log may seem to end before what was read of it: a new leader learns its watermark late."""
@@ -20,14 +21,15 @@ class Watch:
 
     def __init__(self, parts: Parts, partition: int) -> None:
         """Begin with nothing seen."""
-        self._place = f"{parts.topics.events}/{partition}"
         self._topic, self._partition = parts.topics.events, partition
         self._stall_s = parts.settings.stall_deadline / 1000
-        self._applied = -1
+        self._stood = (-1, -1)
         self._since_s = 0.0
 
-    def look(self, applied: int, end: int | None, now_s: float) -> None:
-        """Compare the offset up to which all is applied with the log's end (None where it is not known).
+    def look(self, applied: int, place: Place | None, now_s: float, *, idle: bool) -> None:
+        """Compare the offset up to which all is applied, and where reading stands, with the last look.
+
+        `place` is None where it is not known; `idle` says that the tenure has nothing to do.
 
         Raises
         ------
@@ -36,14 +38,17 @@ class Watch:
         StateError
             if the log ends before what was applied.
         """
-        if applied != self._applied or end is None or end == applied:
-            self._applied, self._since_s = applied, now_s
-        elif end < applied and now_s - self._since_s > _SHORT_S:
-            raise out_of_range(self._topic, {self._partition: applied})
-        elif end > applied and now_s - self._since_s > self._stall_s:
+        stands = (applied, place.position if place is not None else -1)
+        if stands != self._stood or place is None or (idle and place.position == place.end):
+            self._stood, self._since_s = stands, now_s
+            return
+        still_s = now_s - self._since_s
+        if place.position > place.end and still_s > _SHORT_S:
+            raise out_of_range(self._topic, {self._partition: place.position})
+        if still_s > self._stall_s:
             message = (
-                f"{self._place}: nothing was applied for {now_s - self._since_s:.0f} s although records wait (at "
-                f"offset {applied} of {end}); the worker stops, start it again"
+                f"{self._topic}/{self._partition}: nothing was applied for {still_s:.0f} s although records wait (at "
+                f"offset {applied} of {place.end}); the worker stops, start it again"
             )
             raise ServiceError(message)
 

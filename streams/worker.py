@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from rules.errors import SegueError, ServiceError
+from rules.errors import SegueError, ServiceError, TopicError
 from streams.hold import Hold
 from streams.tenure import Delivery, Tenure, TenureOver
 from streams.watch import Watch, out_of_range
@@ -87,16 +88,17 @@ class Worker:
 
     async def finish(self, horizon_ms: int) -> None:
         """End a replay: fire everything due up to and including the horizon, on all partitions; raises as `run`."""
-        for partition in range(self.parts.settings.partitions):
-            while True:
-                tenure = self._tenure(partition)
-                if tenure is not None:
-                    try:
-                        await tenure.finish(horizon_ms)
-                        break
-                    except TenureOver:
-                        continue
-                await self._pause()
+        await asyncio.gather(
+            *[self._finish(partition, horizon_ms) for partition in range(self.parts.settings.partitions)]
+        )
+
+    async def _finish(self, partition: int, horizon_ms: int) -> None:
+        while True:
+            tenure = self._tenure(partition)
+            if tenure is not None:
+                with contextlib.suppress(TenureOver):  # the next one will do
+                    return await tenure.finish(horizon_ms)
+            await self._pause()
 
     async def _pause(self) -> None:
         """Wait a moment; raise where the worker has failed."""
@@ -115,6 +117,14 @@ class Worker:
 
     def assigned(self, partitions: set[int]) -> None:
         """Begin to hold each of these."""
+        if max(partitions, default=0) >= self.parts.settings.partitions:
+            topic, wanted = self.parts.topics.events, self.parts.settings.partitions
+            message = (
+                f"{topic}: it has more than {wanted} partitions now, and customers' records are spread over old and "
+                "new ones. An app keeps the number it began with; for another number begin a new app"
+            )
+            self.failed(TopicError(message))
+            return
         for partition in partitions if not self._stopping else ():
             hold = Hold(self.parts, self._app.chunks, partition)
             task = asyncio.create_task(hold.keep(), name=f"hold partition {partition}")
@@ -178,7 +188,8 @@ class Worker:
                     continue
                 watch = watches.setdefault(partition, Watch(self.parts, partition))
                 try:
-                    watch.look(tenure.applied, self._app.chunks.end_of(partition), time.monotonic())
+                    place = self._app.chunks.place(partition)
+                    watch.look(tenure.applied, place, time.monotonic(), idle=tenure.idle)
                 except SegueError as error:
                     self.failed(error)
                     return

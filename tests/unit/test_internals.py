@@ -42,6 +42,9 @@ LEANED_ON = {
     "faust.transport.consumer:Consumer._filter_committable_offsets": "dc5e9baf5d99",
     "faust.transport.consumer:Consumer._should_commit": "5ce941793947",
     "faust.transport.consumer:Consumer._commit_offsets": "1a6979904118",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._commit": "932852ce7a23",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread.verify_event_path": "b983e7735f64",
+    "aiokafka.consumer.subscription_state:TopicPartitionState": "2b83334afadf",
     # rebalances and flow
     "faust.transport.consumer:Consumer.pause_partitions": "27a1c94bdacd",
     "faust.transport.consumer:Consumer.resume_partitions": "afe6b7c02a41",
@@ -97,7 +100,7 @@ def test_the_source_is_the_one_that_was_read(place: str) -> None:
 
 @pytest.mark.parametrize(("ours", "base"), [(ChunkConsumer, Consumer), (ChunkThread, AIOKafkaConsumerThread)])
 def test_what_is_overridden_is_there_and_takes_the_same(ours: type, base: type) -> None:
-    own = {"__init__", "_chunks", "_message", "_tp", "end_of", "go_on", "hold_back", "read", "release", "wake"}
+    own = {"__init__", "_chunks", "chunks", "_message", "_tp", "go_on", "hold_back", "place", "read", "release", "wake"}
     overridden = {name: method for name, method in vars(ours).items() if inspect.isfunction(method) and name not in own}
     assert overridden
     for name, method in overridden.items():

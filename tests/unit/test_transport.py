@@ -1,0 +1,56 @@
+"""Chunks out of polls."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from streams.transport import ChunkThread, Wanted
+
+
+def test_no_active_partition_is_not_all_partitions() -> None:
+    """`fetched_records` takes a false `partitions` for all, and then raises the errors of those nobody reads."""
+    active: set[TP] = set()
+    wanted = Wanted(active)
+    assert wanted
+    assert TP("t", 0) not in wanted
+    active.add(TP("t", 0))
+    assert TP("t", 0) in wanted
+
+
+class Polls(ChunkThread):
+    """A consumer thread whose polls are given."""
+
+    def __init__(self, chunk_size: int) -> None:
+        self.app: Any = SimpleNamespace(chunk_size=chunk_size)
+        self._reading = {}
+        self._consumer: Any = SimpleNamespace(seek=lambda *_: None)
+
+
+async def test_a_poll_becomes_numbered_chunks_of_the_tenure_that_reads() -> None:
+    polls, place = Polls(2), TP("t", 3)
+    records: list[Any] = [SimpleNamespace(offset=offset) for offset in (5, 6, 9)]
+    await polls.read(place, 5, tenure=7)
+    chunks = polls.chunks({place: records, TP("t", 4): records})
+    assert set(chunks) == {place}
+    assert [(chunk.partition, chunk.tenure, chunk.number) for chunk in chunks[place]] == [(3, 7, 0), (3, 7, 1)]
+    assert [chunk.next_offset for chunk in chunks[place]] == [7, 10]
+    assert [chunk.number for chunk in polls.chunks({place: records})[place]] == [2, 3]
+
+
+async def test_another_tenure_begins_to_count_anew() -> None:
+    polls, place = Polls(10), TP("t", 3)
+    records: list[Any] = [SimpleNamespace(offset=5)]
+    for tenure in (1, 2):
+        await polls.read(place, 5, tenure=tenure)
+        [chunk] = polls.chunks({place: records})[place]
+        assert (chunk.tenure, chunk.number) == (tenure, 0)
+
+
+async def test_an_empty_poll_is_no_chunk() -> None:
+    polls, place = Polls(10), TP("t", 3)
+    await polls.read(place, 5, tenure=1)
+    assert polls.chunks({place: []}) == {}
+    assert polls.chunks({}) == {}
