@@ -16,13 +16,13 @@ demo: ## real customers cross real segments: two years of a shop, replayed
 	@scripts/setup run
 	@$(BIN)/segue demo
 
-test: ## unit, scenario and integration tests, on the embedded broker and Valkey; one of them: make test ARGS='-k name'
+test: ## unit, scenario, integration and chaos tests, on the embedded broker and Valkey; one of them: make test ARGS='-k name'
 	@scripts/setup dev
 	@$(PYTEST) --broker embedded $(ARGS)
 
-test-kafka: ## the integration tests on Apache Kafka itself; needs java (17 or newer) and mvn
+test-kafka: ## integration and chaos tests on Apache Kafka itself; needs java (17 or newer) and mvn
 	@scripts/setup dev
-	@$(PYTEST) --broker kafka $(ARGS) tests/integration
+	@$(PYTEST) --broker kafka $(ARGS) tests/integration tests/chaos
 
 lint: ## ruff and mypy
 	@scripts/setup dev

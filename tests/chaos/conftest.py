@@ -1,4 +1,4 @@
-"""Services and a scene for each chaos test; CHAOS_SEED, CHAOS_LONGER and CHAOS_RATE are its settings."""
+"""Services and a scene for each chaos test; CHAOS_SEED, CHAOS_TIMES and CHAOS_RATE are its settings."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DEADLINE_S = 20.0
 QUIET_MS = 100
+ENOUGH_S = 0.5
 
 
 class Topic:
@@ -45,10 +47,15 @@ class Topic:
             yield topic
 
     async def catch_up(self) -> None:
-        """Read on to the end, as the fetches of a moment in which nothing came have it."""
+        """Read on to the end: until nothing more comes for a moment, or for long enough where ticks never cease."""
         async with asyncio.timeout(DEADLINE_S):
-            while await self._some() or not await self._at_end():
-                pass
+            there_s: float | None = None
+            while there_s is None or time.monotonic() - there_s < ENOUGH_S:
+                came, at_end = await self._some(), await self._at_end()
+                if at_end and not came:
+                    return
+                if at_end and there_s is None:
+                    there_s = time.monotonic()
 
     async def _some(self) -> bool:
         found = await self._consumer.getmany(*self._places, timeout_ms=QUIET_MS)
