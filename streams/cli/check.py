@@ -33,13 +33,13 @@ def check(path: PathArgument) -> None:
     The table says in words what is kept of a customer for each segment, and the bytes that takes at most: in a profile
     as it is stored, with every window full (256 values or 64 panes, 256 open times a step). Segments that need the
     same share it, so the total is less than the sum. A new customer costs little; one who has done everything, often,
-    costs the most. Traits (32 KiB at most) and what the store itself needs for a key
-    (about 100 bytes in Valkey) come on top.
+    costs the most. On top come their traits (32 KiB at most), their view, and what the store itself needs to find
+    them (about 160 bytes in Valkey).
     """
     ruleset = load_ruleset(path)
     say(f"{_count(ruleset)}: ruleset {ruleset.version}")
     if ruleset.segments:
-        console = Console()
+        console = Console(markup=False, highlight=False, emoji=False)  # names are names, whatever is in them
         if not console.is_terminal:
             console.width = NARROWEST
         console.print(_table(ruleset))

@@ -39,6 +39,10 @@ class TestCheck:
         assert re.search(r"buyers +newest 3 times of Order Completed within 90d +37\b", result.output)
         assert load_ruleset(file).version in result.output
 
+    def test_names_are_shown_as_they_are(self, file: Path) -> None:
+        file.write_text('segments:\n  - key: a\n    when: {did: {event: "[bold]Sale :fire:", times: {gte: 2}}}\n')
+        assert "number of [bold]Sale :fire:" in segue("check", file).output
+
     def test_what_is_left_over_in_a_segmentation_is_there_too(self, file: Path) -> None:
         file.write_text(ONE + "segmentations:\n  - {key: stage, segments: [buyers], otherwise: visitor}\n")
         assert "stage.buyers" in segue("check", file).output
