@@ -1,0 +1,140 @@
+"""Whether what was measured was right: a wrong program may be as fast as it likes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from benchmarks.load import PARTITIONS
+from rules.dates import format_ms
+from rules.load import load_ruleset
+from state.engine import Engine
+from streams.app import live_clock
+from streams.changes import size_name
+from streams.replay.memory import MemoryLog
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.cases import Case
+    from benchmarks.load import LoadEvent
+    from state.change import Change
+
+Counts = Counter[tuple[str, str]]
+"""(segment, entered or exited) -> how often."""
+
+_QUIET_S = 10.0
+
+
+class WrongResult(Exception):
+    """A program's changes are not those that follow from the events."""
+
+
+class Reference:
+    """What a segue worker should say of a load, computed in memory, customer by customer.
+
+    `certain` changes come of the events; `possible` has those, too, that fall due between a customer's last event and
+    the log's end: the worker may be stopped before its sweeper gets to them.
+    """
+
+    def __init__(self, case: Case, load: Sequence[LoadEvent]) -> None:
+        """Replay the load."""
+        log = MemoryLog(Engine(load_ruleset(case.rules)), live_clock(Settings()))
+        self.certain: dict[str, int] = Counter()
+        self.possible: dict[str, list[list[Any]]] = defaultdict(list)
+        for event in load:
+            for change in log.feed(event.partition, event.ts_ms, event.key, event.value, tick=False):
+                self.possible[change.customer].append(_row(change))
+        self.certain = {customer: len(rows) for customer, rows in self.possible.items()}
+        self.counts: Counts = Counter(log.counters.changes)
+        self.segments = {
+            customer: frozenset(log.engine.segments(profile))
+            for profiles in log.profiles.values()
+            for customer, profile in profiles.items()
+        }
+        for change in log.finish():
+            self.possible[change.customer].append(_row(change))
+
+    def check(self, got: Mapping[str, list[list[Any]]]) -> None:
+        """Compare a worker's changes, customer by customer, in order; raises `WrongResult`."""
+        for customer in self.possible.keys() | got.keys():
+            wanted, found = self.possible.get(customer, []), got.get(customer, [])
+            if found != wanted[: len(found)] or len(found) < self.certain.get(customer, 0):
+                message = f"segue: the changes of {customer} differ: got {found}, wanted {wanted}"
+                raise WrongResult(message)
+
+
+def _row(change: Change) -> list[Any]:
+    return [change.seq, change.change, size_name(change), format_ms(change.at)]
+
+
+async def segue_changes(broker: str, topic: str, reference: Reference) -> dict[str, list[list[Any]]]:
+    """Read what a worker published: customer -> its changes as `Reference` has them."""
+    found: dict[str, list[list[Any]]] = defaultdict(list)
+    for value in await _read(broker, topic, at_least=sum(reference.certain.values())):
+        segmentation = value["segmentation"]
+        name = value["segment"] if segmentation is None else f"{segmentation}.{value['segment']}"
+        found[value["customer_id"]].append([value["seq"], value["change"], name, value["at"]])
+    return found
+
+
+def plain_counts(case: Case, load: Sequence[LoadEvent]) -> tuple[Counts, dict[str, set[str]]]:
+    """Run the plain agent's function over a load: its changes, and each customer's segments at the end."""
+    customers: dict[str, Any] = {}
+    counts: Counts = Counter()
+    segments: dict[str, set[str]] = defaultdict(set)
+    for event in load:
+        body = orjson.loads(event.value)
+        customer = body["userId"]
+        customers[customer], crossed = case.step(customers.get(customer), body)
+        for name, entered in crossed:
+            counts[name, "entered" if entered else "exited"] += 1
+            (segments[customer].add if entered else segments[customer].discard)(name)
+    return counts, segments
+
+
+def check_same_work(case: Case, load: Sequence[LoadEvent], reference: Reference) -> None:
+    """See that both programs say the same of a load, as far as one without timers can; raises `WrongResult`."""
+    counts, segments = plain_counts(case, load)
+    if not case.timers and counts != reference.counts:
+        message = f"{case.name}: the plain agent counts {counts}, segue {reference.counts}"
+        raise WrongResult(message)
+    for customer, wanted in reference.segments.items():
+        differing = (wanted ^ segments[customer]) - case.noticed_late
+        if differing:
+            message = f"{case.name}: after all events the two differ on whether {customer} is in {sorted(differing)}"
+            raise WrongResult(message)
+
+
+async def check_plain(broker: str, topic: str, wanted: Counts) -> None:
+    """See that a plain agent's changes reached the topic, by count; raises `WrongResult`."""
+    values = await _read(broker, topic, at_least=wanted.total())
+    found: Counts = Counter((value["segment"], value["change"]) for value in values)
+    if found != wanted:
+        message = f"plain Faust: changes lost {wanted - found}, too many {found - wanted}"
+        raise WrongResult(message)
+
+
+async def _read(broker: str, topic: str, *, at_least: int) -> list[dict[str, Any]]:
+    """Read the topic from its beginning: so many records, and what else there is; in order within a partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker, max_partition_fetch_bytes=4 << 20)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        consumer.assign(partitions)
+        for partition in partitions:
+            consumer.seek(partition, 0)
+        values: list[dict[str, Any]] = []
+        while True:
+            enough = len(values) >= at_least
+            # once there is enough, a second of silence is the end
+            polled = await consumer.getmany(timeout_ms=1000 if enough else int(1000 * _QUIET_S))
+            if not polled:
+                return values
+            values += [orjson.loads(record.value or b"") for records in polled.values() for record in records]
+    finally:
+        await consumer.stop()
