@@ -102,18 +102,28 @@ def unit_order(ruleset: Ruleset) -> list[Segment | Segmentation]:
         owner = inside[segment.key].key if segment.key in inside else segment.key
         for _, condition in segment.conditions():
             asks[owner] += [reference.partition(".")[0] for reference in condition.references()]
-    order: list[str] = []
+    order: dict[str, None] = {}
     for key in units:
-        _visit(key, asks, order, [])
+        if key not in order:
+            _visit(key, asks, order)
     return [units[key] for key in order]
 
 
-def _visit(key: str, asks: dict[str, list[str]], order: list[str], path: list[str]) -> None:
-    if key in path:
-        message = "in_segment goes in a circle: " + " → ".join([*path[path.index(key) :], key])
-        raise ValueError(message)
-    if key in order or key not in asks:
-        return
-    for needed in asks[key]:
-        _visit(needed, asks, order, [*path, key])
-    order.append(key)
+def _visit(start: str, asks: dict[str, list[str]], order: dict[str, None]) -> None:
+    """Put a unit into the order, after all that it asks about; with a stack of its own, however long the chain is."""
+    path: dict[str, None] = {start: None}
+    stack = [(start, iter(asks[start]))]
+    while stack:
+        key, needed = stack[-1]
+        following = next((one for one in needed if one in path or (one in asks and one not in order)), None)
+        if following is None:
+            stack.pop()
+            del path[key]
+            order[key] = None
+        elif following in path:
+            circle = [*list(path)[list(path).index(following) :], following]
+            message = "in_segment goes in a circle: " + " → ".join(circle)
+            raise ValueError(message)
+        else:
+            path[following] = None
+            stack.append((following, iter(asks[following])))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from rules.compile import unit_order
 from rules.errors import DefinitionError
 from rules.json_schema import definitions_schema
 from rules.load import load_ruleset, load_text
@@ -158,6 +159,12 @@ class TestHostileFiles:
         assert problems(deep, json=True) == [
             "s.yaml:1: is nested deeper than 100 levels, or in itself through an alias"
         ]
+
+    def test_a_chain_of_thousands_of_segments_has_an_order(self) -> None:
+        chain = [{"key": f"s{n}", "when": {"in_segment": f"s{n + 1}"}} for n in range(3_000)]
+        tree = {"segments": [*chain, {"key": "s3000", "when": {"did": {"event": "X"}}}]}
+        ordered = unit_order(load_text(json.dumps(tree), json=True))
+        assert [unit.key for unit in ordered] == [f"s{n}" for n in range(3_000, -1, -1)]
 
 
 WARNED = [
