@@ -60,7 +60,8 @@ async def _customer(settings: Settings, customer_id: str) -> None:
 
 def _show(engine: Engine, profile: Profile, copy: Profile, now_ms: int) -> None:
     t = max(profile.clock, min(now_ms, profile.due - 1))
-    say(f"{profile.customer}: {profile.seq} change{"" if profile.seq == 1 else "s"} so far, the last event or change {_ago(profile.clock, now_ms)}")
+    changes = "1 change" if profile.seq == 1 else f"{profile.seq} changes"
+    say(f"{profile.customer}: {changes} so far, the last event or change {_ago(profile.clock, now_ms)}")
     for one in memberships(engine, profile, t):
         title = "" if one.title == one.name else f" ({one.title})"
         say(f"\n  {one.name}{title}")
