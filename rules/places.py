@@ -45,6 +45,8 @@ class _CoreLoader(yaml.BaseLoader):
     """PyYAML's reader with the resolvers of YAML 1.2's core schema: `on`, `yes` and dates stay strings."""
 
 
+_FORMS: Final[dict[str, re.Pattern[str]]] = {}
+
 for _kind, _pattern, _first in (
     ("null", r"^(?:null|Null|NULL|~|)$", ["n", "N", "~", ""]),
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
@@ -55,7 +57,8 @@ for _kind, _pattern, _first in (
         list("-+.0123456789"),
     ),
 ):
-    _CoreLoader.add_implicit_resolver(_TAG + _kind, re.compile(_pattern), _first)
+    _FORMS[_kind] = re.compile(_pattern)
+    _CoreLoader.add_implicit_resolver(_TAG + _kind, _FORMS[_kind], _first)
 
 
 def parse_tree(text: str, *, json: bool = False) -> Parsed:
@@ -64,8 +67,7 @@ def parse_tree(text: str, *, json: bool = False) -> Parsed:
     parsed = Parsed()
     fault = _json_fault(text) if json else None
     if fault is None:
-        # JSON allows tabs between tokens (and nowhere else), YAML's reader does not.
-        node, fault = _compose(text.replace("\t", " ") if json else text)
+        node, fault = _compose(_as_yaml(text) if json else text)
         if node is not None:
             builder = _Builder(parsed, json=json)
             try:
@@ -75,6 +77,15 @@ def parse_tree(text: str, *, json: bool = False) -> Parsed:
     if fault is not None:
         return Parsed(faults=[fault])
     return parsed
+
+
+def _as_yaml(text: str) -> str:
+    """Return JSON so that YAML's reader gets the same of it: JSON allows tabs between tokens (and nowhere else)."""
+    return _ONLY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\t", " "))
+
+
+_ONLY_JSON: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What may stand in a JSON string, and what YAML forbids or takes for the end of a line."""
 
 
 def _json_fault(text: str) -> Fault | None:
@@ -196,7 +207,11 @@ def _scalar(node: yaml.Node, *, json: bool) -> Any:
     """Return the value of a scalar; raises ValueError where it has none here."""
     text = node.value
     plain_json = json and getattr(node, "style", None) is None
-    match node.tag.removeprefix(_TAG):
+    kind = node.tag.removeprefix(_TAG)
+    if kind in _FORMS and not _FORMS[kind].match(text):  # only where a tag like !!bool is written out
+        message = f"{text!r} is no {kind}; remove the tag"
+        raise ValueError(message)
+    match kind:
         case "str" if plain_json:
             message = f"{text} is no number that JSON can hold"
             raise ValueError(message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -21,6 +23,7 @@ from rules.comparisons import (
 from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Path, Verdict
 from rules.durations import format_duration
 from rules.features import NEVER
+from rules.paths import SAFE_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +87,19 @@ def _in_millionths(operand: Any) -> Any:
         return [_in_millionths(item) for item in operand]
     if isinstance(operand, str | bool):
         return operand
-    return Decimal(repr(operand)) * MILLIONTHS
+    # A double like the values it is compared with, also where the definition has more digits than one holds.
+    return Decimal(repr(float(operand))) * MILLIONTHS
+
+
+def _of_millionths(millionths: int) -> float:
+    """Return a sum or an average as JSON can hold it: from 2^53 on the nearest double, the greatest at most."""
+    whole, rest = divmod(millionths, MILLIONTHS)
+    if not rest and -SAFE_INTEGER <= whole <= SAFE_INTEGER:
+        return whole
+    try:
+        return millionths / MILLIONTHS
+    except OverflowError:
+        return math.copysign(sys.float_info.max, millionths)
 
 
 class TotalCheck(Leaf):
@@ -119,5 +134,5 @@ class TotalCheck(Leaf):
         state = customer.slots[self.slot]
         value = None if state is None else self.feature.aggregate(state, t, self.agg)[0]
         if value is not None and self.agg in IN_MILLIONTHS:
-            value = value // MILLIONTHS if value % MILLIONTHS == 0 else value / MILLIONTHS
+            value = _of_millionths(value)
         return value, f"{self.text} ({'no value' if value is None else value})"

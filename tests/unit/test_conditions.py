@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import TypeAdapter
 
@@ -196,6 +197,37 @@ def test_each_kind_says_why_in_words_and_numbers(said: tuple[str, str, bool, Any
     names = ("path", "holds", "value", "wanted", "text")
     entry = dict(zip(names, (f"when.{said[1]}", *said[2:]), strict=True))
     assert list(probe(engine).explain(profile, T0 + 7_200_000)) == [entry]
+
+
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ([2**53 - 1, 1], 2**53),
+        ([2**53, 2], float(2**53 + 2)),
+        ([1e22], 1e22),
+        ([18446744073709551615], 18446744073709551616.0),
+        ([1.7e308, 1.7e308], 1.7976931348623157e308),
+        ([-1.7e308, -1.7e308], -1.7976931348623157e308),
+        ([0.1, 0.2], 0.3),
+    ],
+)
+def test_a_sum_is_said_as_json_can_hold_it(values: list[float], value: float) -> None:
+    body = {"type": "track", "event": "X", "properties": {"v": [{"n": one} for one in values]}}
+    engine = engine_with("total: {event: X, of: v.n, agg: sum, ne: 0}")
+    profile = engine.new("c1")
+    engine.apply(profile, Event("c1", "X", "track", T0, T0, body))
+    because = list(probe(engine).explain(profile, T0))
+    found = because[0]["value"]
+    assert (found, type(found)) == (value, type(value))
+    assert orjson.loads(orjson.dumps(because)) == because
+
+
+def test_a_sum_meets_the_double_that_a_bound_is() -> None:
+    engine = engine_with("total: {event: X, of: v, agg: sum, eq: 9007199254740993}")
+    body = {"type": "track", "event": "X", "properties": {"v": 9007199254740993}}
+    profile = engine.new("c1")
+    engine.apply(profile, Event("c1", "X", "track", T0, T0, body))
+    assert next(iter(probe(engine).explain(profile, T0)))["holds"]
 
 
 def test_every_kind_that_stands_alone_is_explained_here() -> None:
