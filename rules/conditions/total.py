@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -99,7 +98,7 @@ def _of_millionths(millionths: int) -> float:
     try:
         return millionths / MILLIONTHS
     except OverflowError:
-        return math.copysign(sys.float_info.max, millionths)
+        return sys.float_info.max if millionths > 0 else -sys.float_info.max
 
 
 class TotalCheck(Leaf):
