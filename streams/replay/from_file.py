@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from state.engine import Engine
 from streams.changes import size_name
 from streams.clocks import NEVER_MS, StreamClock
+from streams.collector import calm_collector
 from streams.replay.changes_file import ChangesFile
 from streams.replay.lines import LinesFile
 from streams.replay.measure import measure
@@ -30,7 +31,7 @@ REPORT_EVERY = 2048
 def replay_in_memory(plan: Plan, report: Report, events: Path) -> Outcome:
     """Replay the file without services; raises `ReplayError`."""
     began = time.perf_counter()
-    with LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
+    with calm_collector(), LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
         run = _Run(plan, report, out, lag_ms=_lag_ms(plan, events))
         report.begin("replaying", lines.size_bytes)
         for number, line in enumerate(lines):

@@ -69,7 +69,7 @@ async def replay_through(plan: Plan, report: Report, settings: Settings, events:
     with LinesFile(events) as lines:
         report.begin("measuring", lines.size_bytes)
         size = measure(lines)
-    async with _own_names(settings) as (own, store, group):
+    async with _own_names(plan, settings) as (own, store, group):
         clock, topics = StreamClock(lag_ms=size.lag_ms), Topics.named(own)
         async with (
             build_app(own, store, plan.ruleset, clock=clock, group=group) as worker,
@@ -247,11 +247,18 @@ async def _unless_it_fails(worker: Worker, work: Coroutine[Any, Any, None]) -> N
 
 
 @contextlib.asynccontextmanager
-async def _own_names(settings: Settings) -> AsyncIterator[tuple[Settings, RedisStore, str]]:
+async def _own_names(plan: Plan, settings: Settings) -> AsyncIterator[tuple[Settings, RedisStore, str]]:
     """Give the replay topics, keys and a consumer group of its own: settings, store and the group's name."""
     name = f"segue-replay-{secrets.token_hex(6)}"
     # The clock of a replay asks no broker for the time, so whose time the topics keep is all one.
-    own = settings.model_copy(update={"topic_prefix": f"{name}.", "allow_create_time": True, "rules": None})
+    own = settings.model_copy(
+        update={
+            "app_id": plan.app_id,
+            "max_late": plan.max_late_ms,
+            "topic_prefix": f"{name}.",
+            "allow_create_time": True,
+        }
+    )
     store = RedisStore(own.redis, name, require_durable=False)
     await store.start()
     try:
