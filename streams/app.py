@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rules.errors import ServiceError, TopicError
 from streams.clocks import LiveClock
+from streams.collector import calm_collector
 from streams.definitions import Definitions
 from streams.fence import EpochFence, KafkaFence, has_producer_ids
 from streams.group import Group
@@ -102,7 +103,8 @@ async def build_app(
         with _calm_collector():
             try:
                 await worker.start()
-                yield worker
+                with calm_collector():
+                    yield worker
             finally:
                 await worker.stop()
 
