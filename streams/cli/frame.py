@@ -128,5 +128,5 @@ class TerminalReport(contextlib.AbstractContextManager["TerminalReport"]):
         segments = "  ".join(f"{name} {size:,}" for name, size in sorted(sizes.items()))
         say(f"{format_ms(at_ms)}  events {events:,}  {segments}")
 
-    def changed(self, value: bytes) -> None:
+    def changed(self, name: str, move: str, value: bytes) -> None:
         """Say nothing: a file has them all."""
