@@ -29,7 +29,7 @@ class Topic:
         self._consumer = consumer
         self._places = [TopicPartition(name, partition) for partition in range(partitions)]
         self.records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
-        self.ends: dict[int, int] = {}
+        self.ends = dict.fromkeys(range(partitions), 0)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -42,12 +42,13 @@ class Topic:
             max_partition_fetch_bytes=4 << 20,
         )
         async with consumer:
-            topic = cls(consumer, name, partitions)
-            consumer.assign(topic._places)
-            yield topic
+            yield cls(consumer, name, partitions)
 
     async def catch_up(self) -> None:
         """Read on to the end: until nothing more comes for a moment, or for long enough where ticks never cease."""
+        self._consumer.assign(self._places)  # anew, to forget where the partitions ended when last looked at
+        for place in self._places:
+            self._consumer.seek(place, self.ends[place.partition])
         async with asyncio.timeout(DEADLINE_S):
             there_s: float | None = None
             while there_s is None or time.monotonic() - there_s < ENOUGH_S:
@@ -64,9 +65,10 @@ class Topic:
         return bool(found)
 
     async def _at_end(self) -> bool:
+        """Note how far each partition is read, and say whether that is all."""
+        at_end = True
         for place in self._places:
-            end = self._consumer.highwater(place)
-            if end is None or await self._consumer.position(place) < end:
-                return False
-            self.ends[place.partition] = end
-        return True
+            end, position = self._consumer.highwater(place), await self._consumer.position(place)
+            self.ends[place.partition] = position
+            at_end = at_end and end is not None and position >= end
+        return at_end
