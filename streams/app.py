@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from rules.errors import ServiceError, TopicError
-from streams.clocks import LiveClock
+from streams.clocks import live_clock
 from streams.collector import calm_collector
 from streams.definitions import Definitions
 from streams.fence import EpochFence, KafkaFence, has_producer_ids
@@ -118,11 +118,6 @@ def _calm_collector() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def live_clock(settings: Settings) -> LiveClock:
-    """Return the clock of a worker on a live log."""
-    return LiveClock(grace_ms=settings.grace, clock_skew_ms=settings.clock_skew, max_future_ms=settings.max_future)
 
 
 async def _fence(settings: Settings, store: Store) -> Fence:

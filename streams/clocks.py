@@ -5,7 +5,10 @@ Neither asks a local clock when a change happens: all comes from the records (`d
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 NEVER_MS = -(2**62)
 
@@ -82,3 +85,8 @@ class StreamClock:
     def certain_ms(self, newest_broker_ms: int, newest_event_ms: int) -> int:
         """Return the newest event time less the lag."""
         return newest_event_ms - self.lag_ms
+
+
+def live_clock(settings: Settings) -> LiveClock:
+    """Return the clock of a worker on a live log."""
+    return LiveClock(grace_ms=settings.grace, clock_skew_ms=settings.clock_skew, max_future_ms=settings.max_future)

@@ -4,20 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from streams.cli.apply import apply
-from streams.cli.check import check
-from streams.cli.config import config
-from streams.cli.customer import customer
-from streams.cli.demo import demo
-from streams.cli.dump import dump
 from streams.cli.frame import Commands
-from streams.cli.init import init
-from streams.cli.replay import replay
-from streams.cli.schema import schema
-from streams.cli.tail import tail
-from streams.cli.topics import topics
-from streams.cli.up import up
-from streams.cli.worker import worker
 
 main = typer.Typer(
     name="segue",
@@ -30,16 +17,7 @@ main = typer.Typer(
     help="Streaming customer segmentation: events in from Kafka, segment changes out at the moment they happen.",
 )
 
-main.command()(demo)
-main.command()(init)
-main.command()(check)
-main.command()(schema)
-main.command()(replay)
-main.command()(up)
-main.command()(worker)
-main.command()(topics)
-main.command()(apply)
-main.command()(config)
-main.command()(tail)
-main.command()(customer)
-main.command()(dump)
+
+@main.callback()
+def segue() -> None:
+    """Make `main` a group; the commands are those that `Commands` names."""

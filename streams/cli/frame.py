@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import signal
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -25,8 +26,36 @@ T = TypeVar("T")
 OURS = ("streams", "state")
 
 
+COMMANDS = (
+    "demo", "init", "check", "schema", "replay", "up", "worker", "topics", "apply", "config",
+    "tail", "customer", "dump",
+)  # fmt: skip
+"""In the order in which help lists them; `segue NAME` is the function NAME of `streams/cli/NAME.py`."""
+
+
 class Commands(TyperGroup):
-    """Commands whose `SegueError`s are a message on stderr and exit code 1: a person can act on them."""
+    """The commands, each imported when it is asked for: `segue check` need not wait for Faust.
+
+    Their `SegueError`s are a message on stderr and exit code 1: a person can act on them.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, None where there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        alone = typer.Typer(
+            add_completion=False,
+            rich_markup_mode=self.rich_markup_mode,
+            pretty_exceptions_enable=False,
+        )
+        alone.command(cmd_name)(getattr(importlib.import_module(f"streams.cli.{cmd_name}"), cmd_name))
+        return typer.main.get_command(alone)
 
     def invoke(self, ctx: Any) -> Any:  # the context's own class is private to typer
         """Run a command."""

@@ -10,9 +10,8 @@ import typer
 from streams.cli.frame import TerminalReport, run, say
 from streams.cli.options import RulesOption, instant, rules_of, settings_of, step
 from streams.replay.from_file import replay_in_memory
-from streams.replay.from_log import replay_dump, replay_topic
+from streams.replay.from_log import replay_dump
 from streams.replay.plan import Plan
-from streams.replay.through import replay_embedded, replay_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,15 +87,18 @@ def replay(  # noqa: PLR0913 - a parameter an option
     )
     with TerminalReport() as report:
         if events is None:
+            from streams.replay.from_topic import replay_topic  # noqa: PLC0415 - in memory needs no Kafka client
+
             outcome = run(replay_topic(plan, report, settings))
         elif live:
             outcome = replay_dump(plan, report, settings, events)
         elif in_memory:
             outcome = replay_in_memory(plan, report, events)
-        elif broker is not None:
-            outcome = run(replay_through(plan, report, settings, events))
         else:
-            outcome = run(replay_embedded(plan, report, settings, events))
+            from streams.replay.through import replay_embedded, replay_through  # noqa: PLC0415 - nor Faust
+
+            through = replay_embedded if broker is None else replay_through
+            outcome = run(through(plan, report, settings, events))
     for line in outcome.summary():
         say(line)
 

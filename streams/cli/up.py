@@ -14,9 +14,10 @@ from rules import packs
 from rules.errors import SegueError
 from rules.load import load_ruleset
 from state.redis import RedisStore
-from streams.app import build_app, live_clock
+from streams.app import build_app
 from streams.cli.frame import say, serve
 from streams.cli.options import AppIdOption, PartitionsOption, RulesOption, settings_of
+from streams.clocks import live_clock
 from streams.embedded import embedded_services
 from streams.producers import plain_producer
 from streams.replay.lines import LinesFile

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING
 from rules.dates import MAX_MS
 from rules.errors import ReplayError
 from state.engine import Engine
-from streams.app import live_clock
 from streams.changes import size_name
-from streams.clocks import NEVER_MS
-from streams.events import is_tick
+from streams.clocks import NEVER_MS, live_clock
 from streams.replay.changes_file import ChangesFile
 from streams.replay.dump import LogRecord, open_dump, read_dump
 from streams.replay.memory import MemoryLog
 from streams.replay.outcome import Outcome
-from streams.replay.reader import TopicReader
 from streams.replay.standings import Standings
-from streams.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 
     from state.change import Change
     from streams.replay.plan import Plan, Report
-    from streams.replay.reader import Record
     from streams.settings import Settings
 
 REPORT_EVERY = 2048
@@ -39,7 +34,7 @@ def replay_dump(plan: Plan, report: Report, settings: Settings, dump: Path) -> O
     """Replay a dump; raises `ReplayError`."""
     began = time.perf_counter()
     with open_dump(dump) as lines, ChangesFile(plan.changes, plan.app_id, dump) as out:
-        run = _Run(plan, report, settings, out)
+        run = LogRun(plan, report, settings, out)
         report.begin("replaying", lines.size_bytes)
         for number, record in enumerate(read_dump(lines)):
             run.take(record)
@@ -49,20 +44,9 @@ def replay_dump(plan: Plan, report: Report, settings: Settings, dump: Path) -> O
     return run.outcome(time.perf_counter() - began)
 
 
-async def replay_topic(plan: Plan, report: Report, settings: Settings) -> Outcome:
-    """Replay the topic of events as it stands now; raises `ServiceError`, `TopicError` or `ReplayError`."""
-    began = time.perf_counter()
-    async with TopicReader(settings.broker, Topics.named(settings).events) as reader:
-        with ChangesFile(plan.changes, plan.app_id, None) as out:
-            run = _Run(plan, report, settings, out)
-            async for records in reader.to_end():
-                for record in records:
-                    run.take(_log_record(record))
-            run.finish()
-    return run.outcome(time.perf_counter() - began)
+class LogRun:
+    """A log on its way through the live rules, record by record."""
 
-
-class _Run:
     def __init__(self, plan: Plan, report: Report, settings: Settings, out: ChangesFile) -> None:
         self._plan = plan
         self._report = report
@@ -121,8 +105,3 @@ class _Run:
         if self._standings is not None:
             for change in changes:
                 self._standings.add(size_name(change), change.change, change.at)
-
-
-def _log_record(record: Record) -> LogRecord:
-    create_time = record.timestamp_type == 0
-    return LogRecord(record.partition, record.timestamp, create_time, record.key, record.value, is_tick(record))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from state.engine import Engine
-from streams.app import live_clock
 from streams.batch import SIGN
 from streams.changes import make_entry, size_name, value_of
+from streams.clocks import live_clock
 from streams.events import is_tick
 from streams.replay.memory import MemoryLog
 

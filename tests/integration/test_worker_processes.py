@@ -16,7 +16,7 @@ import pytest
 from rules.load import load_text
 from state.engine import Engine
 from state.redis import RedisStore
-from streams.app import live_clock
+from streams.clocks import live_clock
 from streams.replay.memory import MemoryLog
 from tests.integration.pipeline import Pipeline, make_pipeline, track
 
