@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import logging
 import signal
+import sys
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import typer
@@ -155,7 +156,12 @@ class TerminalReport(contextlib.AbstractContextManager["TerminalReport"]):
     def standing(self, at_ms: int, events: int, sizes: Counter[str]) -> None:
         """Print one line: the moment, the records read so far, the segments by name (empty ones left out)."""
         segments = "  ".join(f"{name} {size:,}" for name, size in sorted(sizes.items()))
-        say(f"{format_ms(at_ms)}  events {events:,}  {segments}")
+        text = f"{format_ms(at_ms)}  events {events:,}  {segments}"
+        if self._shown and sys.stdout.isatty():
+            # above the bar, which plain output would tear apart
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(text)
 
     def changed(self, name: str, move: str, value: bytes) -> None:
         """Say nothing: a file has them all."""
