@@ -17,8 +17,9 @@ from pathlib import Path
 from benchmarks.marks import Mark
 from rules.load import load_ruleset
 from state.redis import RedisStore
-from streams.app import build_app, live_clock
+from streams.app import build_app
 from streams.cli.frame import serve
+from streams.clocks import live_clock
 from streams.settings import Settings
 
 

@@ -12,8 +12,8 @@ from benchmarks.load import PARTITIONS
 from rules.dates import format_ms
 from rules.load import load_ruleset
 from state.engine import Engine
-from streams.app import live_clock
 from streams.changes import size_name
+from streams.clocks import live_clock
 from streams.replay.memory import MemoryLog
 from streams.settings import Settings
 
