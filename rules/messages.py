@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,8 @@ MOST_LISTED: Final = 24
 _TYPES: Final = {
     "object": "a mapping", "array": "a list", "string": "a text", "number": "a number", "boolean": "true or false",
 }  # fmt: skip
+
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 RELATIVE: Final = ("within_last", "older_than")
 
@@ -129,8 +132,8 @@ def _type_message(value: Any, section: str, path: Place) -> str:
         return "a segment is named by its key here; define it under segments"
     given = shown(value)
     match value:
-        case str() if "number" in types and _is_number(value):
-            return f"{given} is a text; write {value} without quotes"
+        case str() if "number" in types and _NUMBER.fullmatch(plain := value.strip().replace("_", "")):
+            return f"{given} is a text; write {plain}" + (" without quotes" if plain == value else "")
         case bool() | int() | float() if "string" in types:
             return f"{given} is not {wanted}; put it in quotes: {json.dumps(given)}"
         case dict() | list() if types == ["array"]:
@@ -158,14 +161,6 @@ def _wanted(schema: Schema, types: list[str]) -> str:
         rest = [key for key in keys if key not in needed]
         return f"{_kinds(types)} of {', '.join((needed + rest)[:MOST_LISTED])}"
     return f"{_kinds(types)} of path: comparison" if "propertyNames" in schema else _kinds(types)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 @cache

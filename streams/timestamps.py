@@ -11,6 +11,8 @@ from rules import dates
 from rules.dates import MAX_MS, MIN_MS
 
 _CACHED = 8192
+_LONGEST = 32
+"""Characters; a fraction may have as many digits as an event has room for, and such are no use to anybody else."""
 _MINUTE = len("2026-03-01T12:00")
 _SECOND = len("2026-03-01T12:00:05")
 _FORM = "it is no RFC 3339 date-time with an offset in the years 1 to 9999, such as 2026-03-01T12:00:00.000Z"
@@ -54,7 +56,8 @@ def _remember(cache: dict[str, int], piece: str, whole: str) -> int:
     at_ms = dates.parse_timestamp(whole)
     if at_ms is None:
         raise ValueError(_FORM)
-    if len(cache) >= _CACHED:
-        cache.clear()
-    cache[piece] = at_ms
+    if len(piece) <= _LONGEST:
+        if len(cache) >= _CACHED:
+            cache.clear()
+        cache[piece] = at_ms
     return at_ms

@@ -22,7 +22,8 @@ def millionths(number: float) -> int:
     if type(number) is int:
         return number * MILLION
     if -_EXACT_BELOW < number < _EXACT_BELOW:
-        # The product is off by less than 0.0002 here, so a product this near to a whole number rounds to it.
+        # The product is off by less than 0.13 here (2^-24 of the double, times 10^6, and 2^-4 of the product), so one
+        # this near to a whole number rounds to it.
         scaled = number * 1e6
         nearest = round(scaled)
         if -0.25 < scaled - nearest < 0.25:  # noqa: PLR2004 - half of the way to the nearest tie

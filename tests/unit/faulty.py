@@ -111,6 +111,7 @@ FAULTY = [
     ),
     when("did: {event: X, times: {between: [1]}}", ".did.times.between: has 1 entry; write 2"),
     when('did: {event: X, times: {gte: "3"}}', ".did.times.gte: '3' is a text; write 3 without quotes"),
+    when("did: {event: X, times: {gte: 1_000}}", ".did.times.gte: '1_000' is a text; write 1000"),
     when("did: {event: X, times: {gte: }}", ".did.times.gte: is empty; write a number, or remove it"),
     when(
         "did: {event: X, where: {country: [DE, AT]}}",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rules import dates
 from rules.dates import MAX_MS, MIN_MS
+from streams import timestamps
 from streams.timestamps import parse_timestamp
 
 
@@ -93,3 +94,9 @@ def test_more_seconds_than_the_cache_holds() -> None:
         assert parse_timestamp(f"{moment:%Y-%m-%dT%H:%M:%S}.{second % 1000:03}Z") == int(
             moment.timestamp() * 1000 + second % 1000
         )
+
+
+def test_no_text_however_long_stays_in_memory() -> None:
+    tail = f".{'1' * 60_000}Z"
+    assert parse_timestamp(f"2026-03-01T12:00:00{tail}") == dates.parse_timestamp("2026-03-01T12:00:00.111Z")
+    assert max(map(len, timestamps._tails)) < 64  # noqa: SLF001 - what is kept shows nowhere else
