@@ -57,7 +57,7 @@ class _Run:
         self._out = out
         self._engine = Engine(plan.ruleset, max_late_ms=plan.max_late_ms)
         self._clock = StreamClock(lag_ms=lag_ms)
-        self._replay = MemoryReplay(self._engine, self._clock, until_ms=plan.until_ms)
+        self._replay = MemoryReplay(self._engine, self._clock, until_ms=plan.until_ms, early=plan.step_ms is not None)
         self._standings = None if plan.step_ms is None else Standings(plan.step_ms)
         self._shown_ms = NEVER_MS
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules.errors import EventRejected
+from rules.features import NEVER
+from state.memory import DueIndex
 from streams.changes import size_name
 from streams.clocks import NEVER_MS
 from streams.counters import Counters
@@ -20,14 +22,22 @@ if TYPE_CHECKING:
     from streams.clocks import LiveClock, StreamClock
 
 
+_AT_ONCE = 1_000
+"""Customers taken from the index at once."""
+
+
 class MemoryReplay:
     """A file of events on the stream clock: an event's broker time is its own, and there is no grace."""
 
-    def __init__(self, engine: Engine, clock: StreamClock, *, until_ms: int | None = None) -> None:
-        """Begin with no customers; events later than `until_ms` are counted and not applied."""
+    def __init__(self, engine: Engine, clock: StreamClock, *, until_ms: int | None = None, early: bool = False) -> None:
+        """Begin with no customers; events later than `until_ms` are counted and not applied.
+
+        With `early` it keeps an index of what is due, so that `advance` costs what it fires and no more.
+        """
         self.engine = engine
         self.clock = clock
         self.until_ms = until_ms
+        self._due = DueIndex() if early else None
         self.counters = Counters()
         self.after_until = 0
         self.profiles: dict[str, Profile] = {}
@@ -44,7 +54,10 @@ class MemoryReplay:
             self.counters.events -= 1
             self.after_until += 1
             return []
-        return apply_event(self.engine, self.profiles, event, self.counters)
+        changes = apply_event(self.engine, self.profiles, event, self.counters)
+        if self._due is not None and event.customer in self.profiles:
+            self._due.move({event.customer: _due_ms(self.profiles[event.customer])})
+        return changes
 
     @property
     def horizon_ms(self) -> int:
@@ -53,8 +66,15 @@ class MemoryReplay:
 
     def advance(self, before_ms: int) -> Iterator[Change]:
         """Fire what is due strictly before an instant, of all customers; yields their changes."""
-        for profile in self.profiles.values():
-            yield from fire(self.engine, profile, before_ms, self.counters)
+        if self._due is None:
+            for profile in self.profiles.values():
+                yield from fire(self.engine, profile, before_ms, self.counters)
+            return
+        while due := self._due.before(before_ms, _AT_ONCE):
+            profiles = [self.profiles[customer] for customer, _ in due]
+            for profile in profiles:
+                yield from fire(self.engine, profile, before_ms, self.counters)
+            self._due.move({profile.customer: _due_ms(profile) for profile in profiles})
 
     def finish(self) -> Iterator[Change]:
         """Fire what is due up to and including the horizon; yields the changes."""
@@ -127,3 +147,7 @@ def _counted(changes: list[Change], counters: Counters) -> list[Change]:
     for change in changes:
         counters.changes[size_name(change), change.change] += 1
     return changes
+
+
+def _due_ms(profile: Profile) -> int | None:
+    return profile.due if profile.due < NEVER else None
