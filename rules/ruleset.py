@@ -79,7 +79,8 @@ class Ruleset(Model):
     @classmethod
     def of(cls, tree: dict[str, Any]) -> Self:
         """Return the ruleset of a definitions tree; raises pydantic's ValidationError (see `rules.load`)."""
-        ruleset = cls.model_validate(tree)
+        # What has the same version must need the same features, so 1.0 is 1 in what is evaluated too.
+        ruleset = cls.model_validate(_whole(tree))
         ruleset._source = canonical_json(tree)  # noqa: SLF001 - its own, set where it is made
         return ruleset
 

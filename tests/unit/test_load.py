@@ -11,8 +11,10 @@ import pytest
 
 from rules.compile import unit_order
 from rules.errors import DefinitionError
+from rules.features import feature_key
 from rules.json_schema import definitions_schema
 from rules.load import load_ruleset, load_text
+from rules.needs import Needs
 from rules.packs import PACKS, pack_text
 from rules.places import parse_tree
 from tests.unit.faulty import FAULTY, SEEN_BY_SCHEMA, Faulty
@@ -140,6 +142,15 @@ class TestVersion:
     def test_it_is_twelve_hex_digits_of_the_sha_256_of_the_canonical_json(self) -> None:
         # printf '{"segments":[{"key":"a","when":{"did":{"event":"X"}}}]}' | sha256sum
         assert load_text(GOOD).version == "b75c5d55d7d1"
+
+    def test_what_has_the_same_version_needs_the_same_features(self) -> None:
+        text = "segments: [{key: a, when: {did: {event: X, where: {n: {gte: 100.0, in: [1e2, 2.5]}}}}}]"
+        file = load_text(text)
+        stored = load_text(file.source, json=True)
+        assert stored.version == file.version
+        assert [*map(feature_key, Needs.of(stored.segments[0].when).specs)] == [
+            *map(feature_key, Needs.of(file.segments[0].when).specs)
+        ]
 
     def test_another_bound_is_another_version(self) -> None:
         other = GOOD.replace("event: X", "event: X, times: 2")
