@@ -38,7 +38,8 @@ def memberships(engine: Engine, profile: Profile, t: int) -> list[Membership]:
         if level is not None:
             name = level[0] if unit.segmentation is None else f"{unit.segmentation}.{level[0]}"
             because = _because(unit, profile, level, t)
-            found.append((unit.segmentation is not None, Membership(name, unit.names[level[0]], level[1], because)))
+            title = unit.names.get(level[0], level[0])  # the ruleset they stand under may have had other segments
+            found.append((unit.segmentation is not None, Membership(name, title, level[1], because)))
     return [membership for _, membership in sorted(found, key=lambda item: (item[0], item[1].name))]
 
 

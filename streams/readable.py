@@ -30,9 +30,18 @@ def crossing(change: Mapping[str, Any]) -> str:
 def reason(change: Mapping[str, Any]) -> str:
     """Return why, and in brackets what it was that turned, where that was no event."""
     conditions, cause = change["because"], change["cause"]["type"]
-    left_over = change["change"] == "entered" and not any(one["holds"] for one in conditions)
-    words = LEFT_OVER if left_over else because(conditions)
+    entered = change["change"] == "entered"
+    words = LEFT_OVER if entered and is_left_over(segment_name(change), conditions) else because(conditions)
     return words if cause == "event" else f"{words} [{cause}]"
+
+
+def is_left_over(name: str, conditions: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a segment that somebody is in (`segmentation.segment`) is its segmentation's `otherwise`.
+
+    What decided is then no condition of the segment's own: whether that holds says nothing, it may stand under a `not`.
+    """
+    _, inside, key = name.partition(".")
+    return bool(inside) and not any(one["path"].startswith(f"{key}.when") for one in conditions)
 
 
 def because(conditions: Sequence[Mapping[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from state.redis import RedisStore
 from streams.cli.frame import run, say
 from streams.cli.options import PATIENCE_S, AppIdOption, PartitionsOption, RedisOption, settings_of
 from streams.customer import memberships, next_changes
-from streams.readable import LEFT_OVER, because, crossing
+from streams.readable import LEFT_OVER, because, crossing, is_left_over
 from streams.replay.sender import partition_of
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def _show(engine: Engine, profile: Profile, copy: Profile, now_ms: int) -> None:
         title = "" if one.title == one.name else f" ({one.title})"
         say(f"\n  {one.name}{title}")
         say(f"    since {_ago(one.since_ms, now_ms)}")
-        held = any(condition["holds"] for condition in one.because) or "." not in one.name
-        say(f"    because {because(one.because) if held else LEFT_OVER}")
+        say(f"    because {LEFT_OVER if is_left_over(one.name, one.because) else because(one.because)}")
     if profile.version != engine.version:
         say(f"\nThis is by ruleset {profile.version}; {engine.version} is active now and comes to them soon.")
     _show_next(next_changes(engine, copy), now_ms)

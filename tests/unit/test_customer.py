@@ -66,6 +66,12 @@ def test_who_stays_only_by_until_or_min_stay_is_told_so(engine: Engine, bought: 
     }
 
 
+def test_a_segment_that_the_active_ruleset_no_longer_has_is_told_by_its_key(engine: Engine, bought: Profile) -> None:
+    renamed = Engine(load_text(RULES.replace("loyal", "faithful").replace("visitor", "guest")))
+    profile = renamed.decode("c1", engine.encode(bought))
+    assert [(one.name, one.title) for one in memberships(renamed, profile, 0)][-1] == ("stage.visitor", "visitor")
+
+
 def test_what_comes_next_passes_over_timers_that_find_nothing_changed(engine: Engine, bought: Profile) -> None:
     told = []
     while changes := next_changes(engine, bought):
@@ -80,11 +86,13 @@ def test_nothing_that_comes_after_the_year_9999_is_told(engine: Engine) -> None:
     assert next_changes(engine, profile) == []
 
 
+HELD = {"path": "when.did", "holds": True, "value": 2, "wanted": "gte 2", "text": "did Bought twice (2)"}
+
+
 def change(**fields: Any) -> dict[str, Any]:
-    held = {"path": "when.did", "holds": True, "value": 2, "wanted": "gte 2", "text": "did Bought twice (2)"}
     return {
         "customer_id": "c1", "change": "entered", "segment": "loyal", "segmentation": None, "other": None,
-        "at": format_ms(1), "cause": {"type": "event"}, "because": [held],
+        "at": format_ms(1), "cause": {"type": "event"}, "because": [HELD],
     } | fields  # fmt: skip
 
 
@@ -94,7 +102,7 @@ def change(**fields: Any) -> dict[str, Any]:
         ({}, "1970-01-01 00:00:00.001Z  c1  → loyal  did Bought twice (2)"),
         ({"at": format_ms(0)}, "1970-01-01 00:00:00Z  c1  → loyal  did Bought twice (2)"),
         (
-            {"segmentation": "stage", "other": "visitor"},
+            {"segmentation": "stage", "other": "visitor", "because": [HELD | {"path": "loyal.when.did"}]},
             "1970-01-01 00:00:00.001Z  c1  → stage.loyal (from visitor)  did Bought twice (2)",
         ),
         (
@@ -102,8 +110,19 @@ def change(**fields: Any) -> dict[str, Any]:
             "1970-01-01 00:00:00.001Z  c1  ← stage.loyal (to visitor)  did Bought twice (2) [timer]",
         ),
         (
-            {"because": [{"holds": False, "text": "did Bought"}]},
-            f"1970-01-01 00:00:00.001Z  c1  → loyal  {LEFT_OVER}",
+            {"because": [{"path": "when.not.did", "holds": False, "text": "did Bought"}]},
+            "1970-01-01 00:00:00.001Z  c1  → loyal  not: did Bought",
+        ),
+        (
+            {
+                "segmentation": "stage",
+                "because": [{"path": "loyal.when.not.did", "holds": False, "text": "did Bought"}],
+            },
+            "1970-01-01 00:00:00.001Z  c1  → stage.loyal  not: did Bought",
+        ),
+        (
+            {"segmentation": "stage", "because": [{"path": "new.when.not.did", "holds": True, "text": "did Bought"}]},
+            f"1970-01-01 00:00:00.001Z  c1  → stage.loyal  {LEFT_OVER}",
         ),
         (
             {"change": "exited", "because": [{"holds": False, "text": "a"}, {"holds": False, "text": "b"}]},
