@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +55,6 @@ class Profiles:
         for customer in customers:
             known[customer] = known.pop(customer)
             self.unsaved.discard(customer)
-        for customer in list(known)[: max(0, len(known) - self._bound)]:
+        for customer in list(islice(known, max(0, len(known) - self._bound))):
             del known[customer]
             self.unsaved.discard(customer)

@@ -7,6 +7,7 @@ everywhere, and a fetch made after the fence's barrier covers all that a former 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _POLL_MS = 100
 _FETCH_WAIT_MS = 20
+_FETCH_BYTES = 4 << 20
 
 
 class _Seen(msgspec.Struct):
@@ -130,32 +132,22 @@ def _below(records: list[ConsumerRecord[bytes, bytes]], end: int) -> Iterator[Co
     return (record for record in records if record.offset < end)
 
 
-class _consumer:  # noqa: N801 - used as a function
-    """A consumer of one partition that belongs to no group; its errors become `ServiceError`."""
-
-    def __init__(self, broker: str, place: TopicPartition) -> None:
-        self._place = place
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=broker,
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            max_partition_fetch_bytes=4 << 20,
-        )
-
-    async def __aenter__(self) -> AIOKafkaConsumer:
-        try:
-            await self._consumer.start()
-        except KafkaError as error:
-            await self._consumer.stop()
-            raise self._failed(error) from error
-        self._consumer.assign([self._place])
-        return self._consumer
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        await self._consumer.stop()
-        if isinstance(error, KafkaError | TimeoutError):
-            raise self._failed(error) from error
-
-    def _failed(self, error: BaseException) -> ServiceError:
-        return ServiceError(f"{self._place.topic}/{self._place.partition}: cannot read: {error!r}; is the broker up?")
+@contextlib.asynccontextmanager
+async def _consumer(broker: str, place: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+    """Run a consumer of one partition that belongs to no group; its errors become `ServiceError`."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=broker,
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+    )
+    try:
+        await consumer.start()
+        consumer.assign([place])
+        yield consumer
+    except (KafkaError, TimeoutError) as error:
+        message = f"{place.topic}/{place.partition}: cannot read: {error!r}; is the broker up?"
+        raise ServiceError(message) from error
+    finally:
+        await consumer.stop()

@@ -97,7 +97,11 @@ class Tenure:
         active = parts.definitions.active
         tenure = cls(parts, partition, active, await take_over(parts, partition, active))
         parts.definitions.changed.add(tenure._wake.set)
-        await tenure._sweeper.look()
+        try:
+            await tenure._sweeper.look()
+        except BaseException:
+            await tenure.end()
+            raise
         parts.counters.takeovers += 1
         return tenure
 

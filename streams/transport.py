@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 CHUNK_CODEC = "segue-chunk"
 MOST_BYTES_A_FETCH = 4 << 20
+_COMMIT_S = 2.0
+_STOP_S = 5.0
 
 
 class Place(NamedTuple):
@@ -199,13 +201,27 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         for start in range(0, len(records), size):
             yield Chunk(tp.partition, reading.tenure, next(reading.numbers), records[start : start + size])
 
+    async def on_thread_stop(self) -> None:
+        """Stop the client, and where the broker is away, give up on it.
+
+        With a fetch under way aiokafka's `stop` then raises CancelledError, and without this the thread would be gone
+        before anybody is told.
+        """
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await super().on_thread_stop()
+        except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
+            log.info("the consumer did not stop cleanly: %r", error)
+            await self._ensure_consumer()._client.close()  # noqa: SLF001 - what its own `stop` did not come to
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit the group's offsets; where that fails, say so and go on: the store has the offsets that count."""
         consumer = self._ensure_consumer()
         assigned = consumer.assignment()
         try:
-            await consumer.commit({tp: offset for tp, offset in offsets.items() if tp in assigned})
-        except KafkaError as error:
+            async with asyncio.timeout(_COMMIT_S):  # aiokafka would try for ever
+                await consumer.commit({tp: offset for tp, offset in offsets.items() if tp in assigned})
+        except (KafkaError, TimeoutError) as error:
             log.info("the group's offsets were not committed (%r); the next time may do", error)
             return False
         return True

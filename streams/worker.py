@@ -125,6 +125,10 @@ class Worker:
             )
             self.failed(TopicError(message))
             return
+        if self._holds.keys() & partitions:
+            # each rebalance begins with revoking everything; were it otherwise, two tenures would share a partition
+            self.failed(ServiceError(f"partitions {sorted(self._holds.keys() & partitions)} were assigned twice"))
+            return
         for partition in partitions if not self._stopping else ():
             hold = Hold(self.parts, self._app.chunks, partition)
             task = asyncio.create_task(hold.keep(), name=f"hold partition {partition}")

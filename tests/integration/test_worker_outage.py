@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,20 @@ from tests.integration.pipeline import make_pipeline, track
 if TYPE_CHECKING:
     from tests.integration.conftest import Broker
 
-pytestmark = [pytest.mark.kafka]  # the embedded broker forgets everything
+
+async def test_a_worker_stops_although_the_broker_is_away(broker: Broker, topic_prefix: str, app_id: str) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id)
+    try:
+        async with pipeline.worker() as worker:
+            await worker.applied(await pipeline.send([("c1", track("c1", 1))]))
+            await broker.kill()
+            began = time.monotonic()
+        assert time.monotonic() - began < 15
+    finally:
+        await broker.restart()
 
 
+@pytest.mark.kafka  # the embedded broker forgets everything
 async def test_a_broker_that_is_killed_and_comes_back(broker: Broker, topic_prefix: str, app_id: str) -> None:
     pipeline = await make_pipeline(broker, topic_prefix, app_id, publish_deadline=2_000)
     customers = [f"c{number}" for number in range(100)]

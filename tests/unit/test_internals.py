@@ -35,6 +35,8 @@ LEANED_ON = {
     "aiokafka.consumer.fetcher:FetchResult.getall": "3e717e30de50",
     "aiokafka.consumer.consumer:AIOKafkaConsumer.start": "2f1ba7044332",
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek": "a9430f1f3b9a",
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread.on_thread_stop": "8dfc004e258b",
+    "aiokafka.consumer.consumer:AIOKafkaConsumer.stop": "bc5da9c98595",
     # acknowledgements and commits
     "faust.transport.consumer:Consumer.ack": "5fcf41cf4515",
     "faust.transport.consumer:Consumer.force_commit": "cc094614d22c",
