@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import ge, gt, le, lt
 from typing import Annotated, Any, Final, Self
 
 import re2
@@ -67,7 +68,6 @@ def _scalar(value: Any) -> Any:
 
 Number = StrictInt | StrictFloat
 Scalar = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr, BeforeValidator(_scalar)]
-Ordered = Annotated[StrictInt | StrictFloat | StrictStr, BeforeValidator(_scalar)]
 Duration = Annotated[
     int, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["30d"]})
 ]
@@ -94,11 +94,11 @@ class ScalarComparison(Model):
 
     eq: Scalar = Field(default="", description="equal, and of the same kind")
     ne: Scalar = Field(default="", description="the exact opposite of eq")
-    gt: Ordered = Field(default="", description="above")
-    gte: Ordered = Field(default="", description="at or above")
-    lt: Ordered = Field(default="", description="below")
-    lte: Ordered = Field(default="", description="at or below")
-    between: list[Ordered] = Field(default=[], min_length=2, max_length=2, description="from a to b, both included")
+    gt: Scalar = Field(default="", description="above")
+    gte: Scalar = Field(default="", description="at or above")
+    lt: Scalar = Field(default="", description="below")
+    lte: Scalar = Field(default="", description="at or below")
+    between: list[Scalar] = Field(default=[], min_length=2, max_length=2, description="from a to b, both included")
     in_: list[Scalar] = Field(default=[], alias="in", description="equal to one of these")
     not_in: list[Scalar] = Field(default=[], description="the exact opposite of in")
     contains: Scalar = Field(default="", description="a list with such an element, or a string with this substring")
@@ -119,14 +119,6 @@ class ScalarComparison(Model):
             message = f"{pattern!r} is no RE2 pattern: {_text(error)}"
             raise ValueError(message) from None
         return pattern
-
-    @field_validator("between")
-    @classmethod
-    def _one_kind(cls, bounds: list[Any]) -> list[Any]:
-        if len(bounds) == 2 and kind_of(bounds[0]) != kind_of(bounds[1]):  # noqa: PLR2004 - a pair
-            message = "the bounds are of two kinds; write two numbers, or two texts"
-            raise ValueError(message)
-        return bounds
 
 
 class PathComparison(ScalarComparison):
@@ -220,11 +212,14 @@ def equals(operand: Any) -> Test:
     return lambda value: value == number and type(value) is not bool and type(value) is not str
 
 
-def _ordered(operand: Any, test: Callable[[Any, Any], bool]) -> Test:
+def _ordered(operand: Any, compare: Callable[[Any, Any], bool]) -> Test:
     if isinstance(operand, str):
-        return lambda value: type(value) is str and test(value, operand)
+        return lambda value: type(value) is str and compare(value, operand)
+    if isinstance(operand, bool):  # true and false have no order
+        return lambda _value: False
     number = _double(operand)
-    return lambda value: kind_of(value) == "number" and test(value, number)
+    # kind_of, written out: this is the test that events meet most often
+    return lambda value: (type(value) is int or type(value) is float) and compare(value, number)
 
 
 def _among(operands: Iterable[Any]) -> Test:
@@ -262,13 +257,13 @@ def positive_test(operator: str, operand: Any) -> Test:  # noqa: C901, PLR0912 -
         case "eq":
             return equals(operand)
         case "gt":
-            return _ordered(operand, lambda a, b: bool(a > b))
+            return _ordered(operand, gt)
         case "gte":
-            return _ordered(operand, lambda a, b: bool(a >= b))
+            return _ordered(operand, ge)
         case "lt":
-            return _ordered(operand, lambda a, b: bool(a < b))
+            return _ordered(operand, lt)
         case "lte":
-            return _ordered(operand, lambda a, b: bool(a <= b))
+            return _ordered(operand, le)
         case "between":
             low, high = positive_test("gte", operand[0]), positive_test("lte", operand[1])
             return lambda value: low(value) and high(value)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NEVER_HOLDS: Final = "never holds"
+ORDERED: Final = ("gt", "gte", "lt", "lte", "between")
 
 
 def idle_comparisons(model: Model, path: str = "") -> Iterator[tuple[str, str]]:
@@ -20,6 +21,10 @@ def idle_comparisons(model: Model, path: str = "") -> Iterator[tuple[str, str]]:
         yield from _inside(value, here)
         if name in ("in", "not_in") and value == []:
             yield here, f"{'never' if name == 'in' else 'always'} holds: the list is empty"
+        elif name in ORDERED and any(isinstance(bound, bool) for bound in _bounds(value)):
+            yield here, f"{NEVER_HOLDS}: true and false have no order; write eq"
+        elif name == "between" and len({kind_of(bound) for bound in value}) > 1:
+            yield here, f"{NEVER_HOLDS}: the bounds are of two kinds; write two numbers, or two texts"
         elif name == "between" and _reversed(value):
             yield here, f"{NEVER_HOLDS}: the first bound is above the second; swap them"
 
@@ -35,6 +40,10 @@ def _inside(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _inside(one, f"{path}[{index}]")
 
 
+def _bounds(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _reversed(bounds: list[Any]) -> bool:
     low, high = bounds
-    return kind_of(low) == kind_of(high) and bool(low > high)
+    return bool(low > high)

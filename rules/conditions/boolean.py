@@ -24,6 +24,10 @@ class AllOf(Condition):
         """Return the conditions inside."""
         return [(f"all[{index}]", part) for index, part in enumerate(self.all)]
 
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Warn of an empty list."""
+        return [] if self.all else [("all", "always holds: the list is empty")]
+
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the conjunction of the parts' checks."""
         return AllCheck([part.compile(binder, f"{path}.{name}") for name, part in self.parts()])
@@ -37,6 +41,10 @@ class AnyOf(Condition):
     def parts(self) -> Sequence[tuple[str, Condition]]:
         """Return the conditions inside."""
         return [(f"any[{index}]", part) for index, part in enumerate(self.any)]
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Warn of an empty list."""
+        return [] if self.any else [("any", "never holds: the list is empty")]
 
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the disjunction of the parts' checks."""

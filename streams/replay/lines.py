@@ -12,11 +12,12 @@ from streams.events import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedIOBase
+    from io import BufferedReader
     from pathlib import Path
     from types import TracebackType
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class LinesFile:
@@ -39,7 +40,7 @@ class LinesFile:
             self._files.close()
             message = f"{path}: cannot be read: {error.strerror}; name a file of events, one JSON object a line"
             raise ReplayError(message) from error
-        self._lines: BufferedIOBase = self._raw
+        self._lines: BufferedReader | gzip.GzipFile = self._raw
         if gzipped:
             self._lines = self._files.enter_context(gzip.GzipFile(fileobj=self._raw))
 
@@ -63,6 +64,8 @@ class LinesFile:
         number = 0
         readline, most = self._lines.readline, self._limit + len(b"\r\n")
         try:
+            if self._lines.peek(len(_BYTE_ORDER_MARK)).startswith(_BYTE_ORDER_MARK):
+                self._lines.read(len(_BYTE_ORDER_MARK))  # some editors put one in front of a file
             while line := readline(most):
                 number += 1
                 if line.endswith(b"\n"):

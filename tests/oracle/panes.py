@@ -26,7 +26,7 @@ class Value:
 
 def pane_leaves(ts: int, within: int) -> int:
     """Return the instant at which the pane of `ts` leaves a window of `within` ms."""
-    pane = -(-within // PANES)
+    pane = max(1, -(-within // PANES))
     return (ts // pane + 1) * pane + within
 
 

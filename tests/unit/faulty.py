@@ -163,15 +163,6 @@ FAULTY = [
         ".did.where.url.in[1]: a value here is a number, a text, true or false; for one of several write in: [...]",
     ),
     when(
-        "did: {event: X, where: {url: {gte: true}}}",
-        '.did.where.url.gte: true is not a number or a text; put it in quotes: "true"',
-    ),
-    when(
-        "did: {event: X, where: {url: {between: [1, b]}}}",
-        ".did.where.url.between: the bounds are of two kinds; write two numbers, or two texts",
-        code=True,
-    ),
-    when(
         "did: {event: X, where: {d: {before: yesterday}}}",
         ".did.where.d.before: 'yesterday' is no date; write YYYY-MM-DD, or RFC 3339 with an offset like 2026-03-01T12:00:00Z",
     ),

@@ -86,7 +86,7 @@ class TestWhatIsGood:
         assert load_text(text, json=True).segments[0].name == "é 😀 /"
 
     def test_ninety_levels_are_not_too_deep(self) -> None:
-        text = "segments:\n  - key: a\n    when: " + "{not: " * 90 + "{all: []}" + "}" * 90
+        text = "segments:\n  - key: a\n    when: " + "{not: " * 90 + "{did: {event: X}}" + "}" * 90
         assert load_text(text).warnings == ()
 
     @pytest.mark.parametrize("text", ["", "# nothing yet\n", "segments:\n", "segments: []\nsegmentations:\n"])
@@ -185,6 +185,14 @@ WARNED = [
     ("did: {event: X, where: {a: {in: []}}}", "did.where.a.in", "never holds: the list is empty"),
     ("trait: {a: {not_in: []}}", "trait.a.not_in", "always holds: the list is empty"),
     ("trait: {a: {between: [2, 1]}}", "trait.a.between", "never holds: the first bound is above the second; swap them"),
+    ("trait: {a: {gte: true}}", "trait.a.gte", "never holds: true and false have no order; write eq"),
+    (
+        "trait: {a: {between: [1, b]}}",
+        "trait.a.between",
+        "never holds: the bounds are of two kinds; write two numbers, or two texts",
+    ),
+    ("all: []", "all", "always holds: the list is empty"),
+    ("any: []", "any", "never holds: the list is empty"),
     ("since_last: {event: X, gt: 5d, lt: 3d}", "since_last", "never holds: no time meets all of it"),
     ("since_first: {event: X, eq: 5d, ne: 5d}", "since_first", "never holds: no time meets all of it"),
     ("total: {event: X, of: a, agg: sum, gte: '3'}", "total.gte", "never holds: sum is a number, and this is none"),

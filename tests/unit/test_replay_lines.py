@@ -14,6 +14,7 @@ from streams.replay.lines import LinesFile
 from streams.replay.measure import measure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -63,6 +64,12 @@ def test_a_line_however_long_takes_no_more_memory_than_the_longest_event(file: P
         tracemalloc.stop()
     assert (len(first) > MAX_BYTES, second) == (True, b"next")
     assert peak < size / 32
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
+def test_a_byte_order_mark_in_front_of_the_file_is_no_part_of_it(file: Path, pack: Callable[[bytes], bytes]) -> None:
+    content = pack(b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n")
+    assert records(file, content) == [b"{}", b"\xef\xbb\xbf{}"]
 
 
 def test_gzip_is_known_by_its_first_bytes_whatever_the_name(file: Path) -> None:
