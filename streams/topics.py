@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 TIMESTAMP_TYPE = "message.timestamp.type"
 APPEND_TIME = "LogAppendTime"
 
-_SEEN_S = 10.0
+_SEEN_S = 30.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ async def create_topics(settings: Settings) -> list[str]:
                 if for_code(code) not in {NoError, TopicAlreadyExistsError}:
                     message = f"{name}: the broker does not create it: {text or for_code(code).__name__}"
                     raise TopicError(message)
-            await _wait_for(admin, topics)
+            await _wait_for(admin, settings)
         return [topic.name for topic in wanted]
 
 
@@ -159,11 +161,20 @@ async def _counts(admin: AIOKafkaAdminClient, wanted: set[str]) -> dict[str, int
     return {str(topic["topic"]): len(topic["partitions"]) for topic in described}
 
 
-async def _wait_for(admin: AIOKafkaAdminClient, topics: Topics) -> None:
-    """Wait until the broker shows what it created."""
+async def _wait_for(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    """Wait until every partition of the topics answers.
+
+    Kafka shows a topic before its leaders have opened all logs, and a transaction that ends on a partition meanwhile
+    hangs for 30 s (a take-over's first one did, with 64 partitions).
+    """
+    topics = Topics.named(settings)
     async with asyncio.timeout(_SEEN_S):
-        while len(await _partitions(admin, topics)) < len(topics.all()):  # noqa: ASYNC110 - the broker has no event
-            await asyncio.sleep(0.05)
+        while len(counts := await _partitions(admin, topics)) < len(topics.all()):  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(_POLL_S)
+        places = [TopicPartition(name, partition) for name in counts for partition in range(counts[name])]
+        async with AIOKafkaConsumer(bootstrap_servers=settings.broker) as consumer:
+            while len(await consumer.beginning_offsets(places)) < len(places):  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(_POLL_S)
 
 
 @contextlib.asynccontextmanager
