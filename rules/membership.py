@@ -24,9 +24,13 @@ class SegmentUnit:
         self.when = when
         self.until = until
         self.min_stay_ms = min_stay_ms
+        self.plain = until is None and not min_stay_ms
 
     def evaluate(self, customer: Customer, level: Level | None, t: int) -> tuple[Level | None, int]:
         """Return the level at instant `t` (the same object where nothing changes) and when it could next change."""
+        if self.plain:  # most segments: what follows comes to this
+            holds, due = self.when.evaluate(customer, t)
+            return ((level or (self.key, t)) if holds else None), due
         if level is None:
             enters, due = self._enters(customer, t)
             if not enters:

@@ -9,7 +9,7 @@ import msgspec
 from rules.compile import CompiledRuleset
 from rules.dates import format_ms
 from rules.errors import StateError
-from rules.features import ANY_EVENT, NEVER, selectors
+from rules.features import ANY_EVENT, NEVER, can_turn, selectors
 from state.change import Change
 from state.codec import ProfileCodec
 from state.features import make_feature
@@ -70,21 +70,23 @@ class Engine:
         self.version = ruleset.version
         self.view_traits = frozenset(view_traits)
         self.units: list[Unit] = self.compiled.units
+        self._evaluators = [unit.evaluate for unit in self.units]
         self._codec = ProfileCodec(self.compiled)
         self._definition = {"type": "definition", "ruleset": self.version}
         self._counting = self._index_features()
         self._counting_any = self._counting.get(ANY_EVENT, [])
 
     def _index_features(self) -> dict[str, list[tuple[int, Any, Any, int]]]:
-        """Return event name → (slot, feature, selector or None, units that read it)."""
+        """Return event name → (slot, the feature's `update`, the selector's `matches` or None, units that read it)."""
         names = {name for spec in self.compiled.specs for selector in selectors(spec) for name in selector.names}
         index: dict[str, list[tuple[int, Any, Any, int]]] = {name: [] for name in names}
         for slot, (spec, feature) in enumerate(zip(self.compiled.specs, self.compiled.features, strict=True)):
             wanted = selectors(spec)
-            alone = wanted[0] if len(wanted) == 1 and not wanted[0].unconditional else None
+            alone = wanted[0].matches if len(wanted) == 1 and not wanted[0].unconditional else None
             for name, entries in index.items():
                 if any(name in selector.names or ANY_EVENT in selector.names for selector in wanted):
-                    entries.append((slot, feature, alone, self.compiled.readers[slot]))
+                    readers = self.compiled.readers[slot] if can_turn(spec, name) else 0
+                    entries.append((slot, feature.update, alone, readers))
         return index
 
     def new(self, customer: str) -> Profile:
@@ -191,9 +193,9 @@ class Engine:
     def _count(self, profile: Profile, event: Event, now: int) -> int:
         units = 0
         slots = profile.slots
-        for slot, feature, selector, readers in self._counting.get(event.name, self._counting_any):
-            if selector is None or selector.matches(event.body):
-                slots[slot] = feature.update(slots[slot], event, now)
+        for slot, update, matches, readers in self._counting.get(event.name, self._counting_any):
+            if matches is None or matches(event.body):
+                slots[slot] = update(slots[slot], event, now)
                 units |= readers
         return units
 
@@ -217,17 +219,22 @@ class Engine:
         """Evaluate units at `t` in dependency order, each once, those that depend on a crossed one included."""
         found: list[Crossing] = []
         levels, dues = profile.levels, profile.dues
+        moved = False
         while units:
             lowest = units & -units
             units ^= lowest
             index = lowest.bit_length() - 1
-            unit, old = self.units[index], levels[index]
-            new, dues[index] = unit.evaluate(profile, old, t)
+            old = levels[index]
+            new, due = self._evaluators[index](profile, old, t)
+            if due != dues[index]:
+                dues[index] = due
+                moved = True
             if new is not old:
                 levels[index] = new
                 units |= self.compiled.dependents[index]
-                found.append((index, old, new, list(unit.explain(profile, old, new, t))))
-        profile.due = min(dues, default=NEVER)
+                found.append((index, old, new, list(self.units[index].explain(profile, old, new, t))))
+        if moved:
+            profile.due = min(dues)
         return found
 
     def _crossed(self, found: list[Crossing]) -> list[Crossed]:
@@ -269,6 +276,7 @@ class Engine:
         """Bring a profile of another ruleset under this one: every unit at `t`, exits from units that are gone."""
         profile.version = self.version
         gone, profile.gone = profile.gone, []
+        profile.due = NEVER  # it was the old ruleset's; the units' own are written as they are found
         # A level whose segment the segmentation no longer has is left by the evaluation itself.
         found = self._evaluate(profile, t, self.compiled.all_units)
         profile.rev += 1  # names may have changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -54,7 +55,7 @@ class ChanceCheck(Leaf):
         """Keep the share exactly, so that no draw is rounded over it."""
         super().__init__(path, f"lt {share.lt}")
         self.salt = share.salt
-        self.threshold = Fraction(share.lt) * (1 << 64)
+        self.threshold = ceil(Fraction(share.lt) * (1 << 64))  # a whole draw is below both, or neither
 
     def evaluate(self, customer: Customer, t: int) -> Verdict:
         """Return whether the draw is below the share; it never turns."""

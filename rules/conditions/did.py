@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -81,13 +82,14 @@ class Did(Condition):
         text = f"did {did.words()}{_often(ops)}{lately}"
         keep = did.times.keep()
         if did.within is None:
-            slot, feature = binder.slot(Count(did.selector()))
-        elif keep == 1:
+            slot, _ = binder.slot(Count(did.selector()))
+            return DidEver(f"{path}.did", describe(ops), slot, test, text)
+        if keep == 1:
             slot, _ = binder.slot(Newest(did.selector()))
             return DidLately(f"{path}.did", describe(ops), slot, test, did.within, text)
-        else:
-            slot, feature = binder.slot(NewestTimes(did.selector(), keep, did.within))
-        return DidTimes(f"{path}.did", describe(ops), slot, feature, test, text)
+        slot, _ = binder.slot(NewestTimes(did.selector(), keep, did.within))
+        verdicts = [test(count) for count in range(keep + 1)]
+        return DidWithin(f"{path}.did", describe(ops), slot, verdicts, did.within, text)
 
 
 def _often(ops: dict[str, Any]) -> str:
@@ -97,31 +99,64 @@ def _often(ops: dict[str, Any]) -> str:
     return f" {describe_words(ops)} {'time' if list(ops.values()) == [1] else 'times'}"
 
 
-class DidTimes(Leaf):
-    """The check of a count that a feature gives."""
+class DidEver(Leaf):
+    """The check of a count over all time."""
 
-    __slots__ = ("feature", "slot", "test", "text")
+    __slots__ = ("slot", "test", "text")
 
-    def __init__(self, path: str, wanted: str, slot: int, feature: Any, test: Any, text: str) -> None:
+    def __init__(self, path: str, wanted: str, slot: int, test: Any, text: str) -> None:
         """Keep where the count is, and what it must be."""
         super().__init__(path, wanted)
         self.slot = slot
-        self.feature = feature
         self.test = test
         self.text = text
 
     def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return whether the count meets the comparison, until it next changes."""
-        state = customer.slots[self.slot]
-        if state is None:
-            return self.test(0), NEVER
-        count, until = self.feature.read(state, t)
-        return self.test(count), until
+        """Return whether the count meets the comparison; it never changes by itself."""
+        del t
+        return self.test(customer.slots[self.slot] or 0), NEVER
 
     def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
         """Return the count."""
-        state = customer.slots[self.slot]
-        count = 0 if state is None else self.feature.read(state, t)[0]
+        del t
+        count = customer.slots[self.slot] or 0
+        return count, f"{self.text} ({count})"
+
+
+class DidWithin(Leaf):
+    """The check of a count in a window, by the newest times: as many as decide it.
+
+    With no event the count only falls. So the verdict can turn no sooner than when it has fallen to the next lower
+    count of the other verdict, and where there is none it stays.
+    """
+
+    __slots__ = ("slot", "text", "turns_at", "verdicts", "within_ms")
+
+    def __init__(self, path: str, wanted: str, slot: int, verdicts: list[bool], within_ms: int, text: str) -> None:
+        """Keep the verdict of each count, from none to as many as are kept."""
+        super().__init__(path, wanted)
+        self.slot = slot
+        self.verdicts = verdicts
+        self.within_ms = within_ms
+        self.text = text
+        self.turns_at = [
+            max((lower for lower in range(count) if verdicts[lower] is not verdicts[count]), default=-1)
+            for count in range(len(verdicts))
+        ]
+
+    def evaluate(self, customer: Customer, t: int) -> Verdict:
+        """Return the verdict of the count, until so many have left the window that it could be the other one."""
+        times = customer.slots[self.slot]
+        if not times:
+            return self.verdicts[0], NEVER
+        count = len(times) - bisect_right(times, t - self.within_ms)
+        turns_at = self.turns_at[count]
+        return self.verdicts[count], NEVER if turns_at < 0 else times[-1 - turns_at] + self.within_ms
+
+    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
+        """Return the count."""
+        times = customer.slots[self.slot] or []
+        count = len(times) - bisect_right(times, t - self.within_ms)
         return count, f"{self.text} ({count})"
 
 

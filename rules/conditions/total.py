@@ -87,7 +87,10 @@ def _in_millionths(operand: Any) -> Any:
     if isinstance(operand, str | bool):
         return operand
     # A double like the values it is compared with, also where the definition has more digits than one holds.
-    return Decimal(repr(float(operand))) * MILLIONTHS
+    exact = Decimal(repr(float(operand))) * MILLIONTHS
+    # An integer is compared in half the time; beyond 2^53 a comparison would take it for its nearest double.
+    whole = int(exact)
+    return whole if whole == exact and -SAFE_INTEGER <= whole <= SAFE_INTEGER else exact
 
 
 def _of_millionths(millionths: int) -> float:

@@ -9,6 +9,7 @@ from rules.features import ANY_EVENT, NEVER
 
 if TYPE_CHECKING:
     from rules import features as specs
+    from rules.features import Selector
     from state.event import Event
     from state.features.base import Caps
 
@@ -29,15 +30,15 @@ class Sequence:
         self.last = len(spec.steps) - 1
         self.max_late_ms = max_late_ms
         self.caps = caps
-        self._by_name: dict[str, list[int]] = {}
+        self._by_name: dict[str, list[tuple[int, Selector | None]]] = {}
 
     def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
         """Return the state with the event taken by every step it can take."""
         if now - event.ts > self.max_late_ms:
             return state
         # From the last step to the first, so that no event is followed by itself.
-        for index in self._steps_of(event.name):
-            if self.steps[index].selector.matches(event.body) and self._follows(state, index, event.ts):
+        for index, selector in self._steps_of(event.name):
+            if (selector is None or selector.matches(event.body)) and self._follows(state, index, event.ts):
                 state = state or [None] + [[] for _ in range(self.last)]
                 self._take(state, index, event.ts, now)
         return state
@@ -47,13 +48,15 @@ class Sequence:
         del t
         return (state[0] if state else None), NEVER
 
-    def _steps_of(self, name: str) -> list[int]:
+    def _steps_of(self, name: str) -> list[tuple[int, Selector | None]]:
+        """Return the steps that an event of this name can take, each with the selector it has to match then."""
         found = self._by_name.get(name)
         if found is None:
+            of = [step.selector for step in self.steps]
             found = [
-                index
+                (index, None if of[index].unconditional else of[index])
                 for index in range(self.last, -1, -1)
-                if name in self.steps[index].selector.names or ANY_EVENT in self.steps[index].selector.names
+                if name in of[index].names or ANY_EVENT in of[index].names
             ]
             if len(self._by_name) < MOST_CANDIDATES:
                 self._by_name[name] = found

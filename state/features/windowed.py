@@ -81,8 +81,9 @@ class Windowed:
                 newest = max(times[index] for index in range(first, len(times)) if values[index] == extreme)
                 return extreme, newest + self.within_ms
             case "distinct":
-                newest_times = dict(zip(values[first:], times[first:], strict=True))
-                return len(newest_times), min(newest_times.values()) + self.within_ms
+                inside = values[first:] if first else values
+                last_one = next(index for index, value in enumerate(inside, 1) if value not in inside[index:])
+                return len(set(inside)), times[first + last_one - 1] + self.within_ms
             case "first":
                 return values[first], times[first] + self.within_ms
             case _:

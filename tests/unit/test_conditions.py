@@ -106,7 +106,11 @@ UNTIL: list[tuple[str, int, bool, int]] = [
     ("did: {event: Y}", 0, False, NEVER),
     ("did: {event: X, within: 10s}", 0, True, 10_000),
     ("did: {event: X, within: 10s}", 10_000, False, NEVER),
-    ("did: {event: X, times: {lt: 2}, within: 10s}", 0, True, 10_000),
+    ("did: {event: X, times: {lt: 2}, within: 10s}", 0, True, NEVER),  # with no event the count only falls
+    ("did: {event: X, times: {gte: 2}, within: 10s}", 0, False, NEVER),
+    ("did: {event: X, times: 2, within: 10s}", 0, False, NEVER),
+    ("did: {event: X, times: {lt: 1}, within: 10s}", 0, False, 10_000),
+    ("did: {event: X, times: {ne: 1}, within: 10s}", 0, False, 10_000),
     ("total: {event: X, of: v, agg: sum, within: 10s, gte: 5}", 9_999, True, 10_000),
     ("total: {event: X, of: v, agg: sum, gte: 5}", 0, True, NEVER),
     ("since_last: {event: X, gte: 10s}", 0, False, 10_000),
