@@ -136,7 +136,7 @@ async def test_a_producer_that_cannot_deliver_stops_all_the_same(settings: Setti
 @pytest.mark.kafka
 async def test_topics_that_were_just_created_can_be_fenced_at_once(settings: Settings) -> None:
     """Kafka shows topics before it has opened their logs; a fence in between would hang for 30 s."""
-    many = settings.model_copy(update={"partitions": 48})
+    many = settings.model_copy(update={"partitions": 16})
     await create_topics(many)
     fence = KafkaFence(many.broker, many.app_id, Topics.named(many).changes, deadline_s=20)
     async with asyncio.TaskGroup() as group:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from state.event import Event
     from state.profile import Profile
     from state.store import Commit
+    from streams.chunk import Chunk
     from tests.integration.conftest import Broker
 
     Make = Callable[..., Awaitable[Pipeline]]
@@ -170,6 +171,25 @@ async def test_a_fenced_worker_takes_over_again(make: Make) -> None:
         await worker.applied(await pipeline.send([("c2", track("c2", 1))]))
         assert worker.counters.takeovers == 2
     assert len(await pipeline.changes()) == 2
+
+
+async def test_a_chunk_that_gets_lost_on_the_way_is_read_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = await make(partitions=1, chunk_size=5)
+    ends = await pipeline.send((c, track(c, n)) for n in range(2) for c in customers(20))
+    async with pipeline.worker() as worker:
+        receive, seen = worker.receive, 0
+
+        def lose_the_second(chunk: Chunk, acknowledge: Callable[[], object]) -> None:
+            nonlocal seen
+            seen += 1
+            if seen != 2:
+                receive(chunk, acknowledge)
+
+        monkeypatch.setattr(worker, "receive", lose_the_second)
+        await worker.applied(ends)
+        assert worker.counters.takeovers == 2
+        assert worker.counters.applied == 40
+    assert len(await pipeline.changes()) == 20
 
 
 class LosesReplies(MemoryStore):
