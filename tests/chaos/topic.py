@@ -44,6 +44,11 @@ class Topic:
         async with consumer:
             yield cls(consumer, name, partitions)
 
+    @property
+    def count(self) -> int:
+        """The number of records so far."""
+        return sum(map(len, self.records.values()))
+
     async def catch_up(self) -> None:
         """Read on to the end: until nothing more comes for a moment, or for long enough where ticks never cease."""
         self._consumer.assign(self._places)  # anew, to forget where the partitions ended when last looked at
