@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from rules.errors import ServiceError, TopicError
+from streams.chunk_app import chunk_app
 from streams.clocks import live_clock
 from streams.collector import calm_collector
 from streams.definitions import Definitions
@@ -23,7 +24,6 @@ from streams.producers import plain_producer
 from streams.rejected import RejectedTopic
 from streams.tail import TailReader
 from streams.topics import Topics, check_topics
-from streams.transport import chunk_app
 from streams.worker import Worker
 
 if TYPE_CHECKING:

@@ -17,33 +17,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from rules.errors import EventRejected, StateError
 from state.store import Commit
 from streams.batch import Batch
 from streams.changeover import Changeover
 from streams.changes import pack_entry
 from streams.clocks import NEVER_MS
-from streams.events import decode_record, is_tick
+from streams.decode import decode_chunk
 from streams.fence import RENEW_AFTER_S
 from streams.profiles import Profiles
-from streams.rejected import Rejection
 from streams.sweeper import Sweeper
 from streams.takeover import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from state.event import Event
-    from streams.batch import Record
     from streams.chunk import Chunk
     from streams.definitions import Active
     from streams.parts import Parts
     from streams.takeover import Taken
 
 log = logging.getLogger(__name__)
-
-CREATE_TIME = 0
-"""A record's timestamp type: the producer's clock, which may be ahead of ours, or absent."""
 
 _numbers = itertools.count(1)
 
@@ -188,40 +181,21 @@ class Tenure:
             raise TenureOver(message)
         self._expected += 1
         batch = self._batch()
-        events = self._decode(chunk, batch)
-        undecodable = len(batch.rejections)
-        await batch.apply(events)
+        now_ms = parts.now_ms() if parts.settings.allow_create_time else None
+        decoded = decode_chunk(chunk, parts.clock, now_ms)
+        self._sweeper.read(decoded.newest_broker_ms)
+        batch.rejections += decoded.rejections
+        await batch.apply(decoded.events)
         if batch.rejections:
             await parts.rejected.send(batch.rejections)
         self._sweeper.newest_event_ms = max(self._sweeper.newest_event_ms, batch.newest_event_ms)
         self.next_offset = chunk.next_offset
-        if events or undecodable:
+        if decoded.ticks < len(chunk.records):
             await self._commit(batch)
-        parts.counters.events += len(events) + undecodable
-        parts.counters.ticks += len(chunk.records) - len(events) - undecodable
+        parts.counters.events += len(chunk.records) - decoded.ticks
+        parts.counters.ticks += decoded.ticks
         self.applied = chunk.next_offset
         delivery.acknowledge()
-
-    def _decode(self, chunk: Chunk, batch: Batch) -> list[tuple[Record, Event]]:
-        """Return the chunk's events, with what cannot be decoded put among the rejections; note the broker's times."""
-        events: list[tuple[Record, Event]] = []
-        clock, newest_ms, now_ms = self._parts.clock, NEVER_MS, self._parts.now_ms()
-        for record in chunk.records:
-            broker_ms = record.timestamp
-            if record.timestamp_type == CREATE_TIME:
-                if not self._parts.settings.allow_create_time:
-                    raise StateError(_create_time(record))
-                if not 0 <= broker_ms <= now_ms:
-                    broker_ms = now_ms
-            newest_ms = max(newest_ms, broker_ms)
-            if record.key is None and is_tick(record):
-                continue
-            try:
-                events.append((record, decode_record(record.key, record.value, broker_ms, clock)))
-            except EventRejected as error:
-                batch.rejections.append(Rejection(record, error.reason, error.detail))
-        self._sweeper.read(newest_ms)
-        return events
 
     async def _sweep(self) -> None:
         """Fire what is due and certain, in turns with chunks that wait."""
@@ -329,11 +303,3 @@ class Tenure:
         counters.newest_event_ms = max(counters.newest_event_ms, batch.newest_event_ms)
         counters.rejected.update(rejection.reason for rejection in batch.rejections)
         counters.changes.update(batch.crossings())
-
-
-def _create_time(record: Record) -> str:
-    return (
-        f"{record.topic}/{record.partition}: the record at offset {record.offset} has its producer's time, not the "
-        "broker's. `segue topics` says what is wrong with the topic; to work on such times all the same (or to get "
-        "past records that are older than the topic's setting), set SEGUE_ALLOW_CREATE_TIME=true"
-    )

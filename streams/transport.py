@@ -19,31 +19,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import faust
 from aiokafka.errors import IllegalStateError, KafkaError
-from faust.serializers import codecs
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
-from mode.supervisors import CrashingSupervisor
 
 from rules.errors import Fenced
 from streams.chunk import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
     import aiokafka
     from aiokafka.structs import ConsumerRecord
 
-    from streams.settings import Settings
+    from streams.chunk_app import ChunkApp
 
 log = logging.getLogger(__name__)
 
-CHUNK_CODEC = "segue-chunk"
-MOST_BYTES_A_FETCH = 4 << 20
 _COMMIT_S = 2.0
 _STOP_S = 5.0
 
@@ -53,85 +48,6 @@ class Place(NamedTuple):
 
     position: int
     end: int
-
-
-class Listener(Protocol):
-    """Who is told what happens to the partitions; all calls come in the event loop that started the app."""
-
-    def assigned(self, partitions: set[int]) -> None:
-        """Begin a tenure for each: these are ours now, and none else."""
-
-    async def revoked(self, partitions: set[int]) -> None:
-        """End the tenures of these: they go to somebody else as soon as this returns."""
-
-    def receive(self, chunk: Chunk, acknowledge: Callable[[], object]) -> None:
-        """Take a chunk; call `acknowledge` when it is done, or never."""
-
-    def failed(self, error: Exception) -> None:
-        """Stop: reading has failed for good."""
-
-
-class ChunkApp(faust.App):
-    """A Faust app over the chunks of one topic, made by `chunk_app`; `listener` is set before it starts."""
-
-    listener: Listener
-    events: str
-    fetch_wait_ms: int
-    chunk_size: int
-
-    @property
-    def chunks(self) -> ChunkConsumer:
-        """The consumer, once started."""
-        return cast("ChunkConsumer", self.consumer)
-
-    async def on_first_start(self) -> None:
-        """Make no folder: there are no tables."""
-
-    async def receive(self, stream: Any) -> None:
-        """Hand each chunk on; this is the app's one agent. An exception here would acknowledge the chunk."""
-        async for event in stream.noack().events():
-            self.listener.receive(event.value, event.ack)
-
-
-def chunk_app(settings: Settings, events: str, group: str) -> ChunkApp:
-    """Return the app, not started; call it in the event loop that will run it."""
-    session_s = settings.session_timeout / 1000
-    app = ChunkApp(
-        group,
-        broker=[f"kafka://{address}" for address in settings.broker.split(",")],
-        store="memory://",
-        web_enabled=False,
-        topic_partitions=settings.partitions,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        consumer_auto_offset_reset="none",
-        consumer_max_fetch_size=MOST_BYTES_A_FETCH,
-        broker_max_poll_records=settings.chunk_size,
-        broker_session_timeout=session_s,
-        broker_rebalance_timeout=session_s,
-        broker_heartbeat_interval=session_s / 6,
-        stream_wait_empty=False,
-        agent_supervisor=CrashingSupervisor,
-    )
-    app.events = events
-    app.fetch_wait_ms = settings.fetch_wait
-    app.chunk_size = settings.chunk_size
-    app.transport = ChunkTransport(app.conf.broker_consumer, app)
-    app.agent(app.topic(events, key_serializer="raw", value_serializer=CHUNK_CODEC))(app.receive)
-    return app
-
-
-class _Codec(codecs.Codec):
-    """Leaves a chunk alone."""
-
-    def _loads(self, s: Any) -> Any:
-        return s
-
-    def _dumps(self, s: Any) -> Any:
-        return s
-
-
-codecs.register(CHUNK_CODEC, _Codec())
 
 
 class Wanted:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from streams.chunk import Chunk
+    from streams.chunk_app import ChunkApp
     from streams.counters import Counters
     from streams.parts import Parts
-    from streams.transport import ChunkApp
 
 log = logging.getLogger(__name__)
 
