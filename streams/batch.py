@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from rules.errors import EventRejected, StateError
@@ -32,6 +34,9 @@ log = logging.getLogger(__name__)
 
 SIGN = {"entered": 1, "exited": -1}
 
+TURN_S = 0.02
+"""How long a batch may keep the event loop to itself: replies, heartbeats and other partitions wait for it."""
+
 
 class Batch:
     """Applies events and timers, and remembers whom they touched.
@@ -58,13 +63,16 @@ class Batch:
         await self._profiles.load({event.customer: None for _, event in events})
         start = 0
         while start < len(events):
-            start = self._apply_from(events, start)
-            if start < len(events):
+            start, poisoned = self._apply_from(events, start)
+            if poisoned:
                 await self._restore(events, start)
                 start += 1
+            elif start < len(events):
+                await asyncio.sleep(0)
 
-    def _apply_from(self, events: Sequence[tuple[Record, Event]], start: int) -> int:
-        """Apply from index `start`; return the index of the event on which the engine raised, else the end."""
+    def _apply_from(self, events: Sequence[tuple[Record, Event]], start: int) -> tuple[int, bool]:
+        """Apply from index `start` for one turn; return where it ended, and whether the engine raised on that event."""
+        ends_s = perf_counter() + TURN_S
         apply, known, before, newest_ms = self._engine.apply, self._profiles.known, self.before, self.newest_event_ms
         index = start
         try:
@@ -86,13 +94,15 @@ class Batch:
                 if event.customer not in before:
                     before[event.customer] = was
                 newest_ms = max(newest_ms, event.ts)
+                if perf_counter() > ends_s:
+                    return index + 1, False
         except Exception:
             record = events[index][0]
             log.exception("%s/%d: offset %d cannot be applied", record.topic, record.partition, record.offset)
-            return index
+            return index, True
         finally:
             self.newest_event_ms = newest_ms
-        return len(events)
+        return len(events), False
 
     async def _restore(self, events: Sequence[tuple[Record, Event]], poisoned: int) -> None:
         """Reject one event, and put its customer back to where they stood just before it."""
@@ -110,7 +120,9 @@ class Batch:
         """Fire what is due strictly before the instant for each of these customers."""
         customers = list(customers)
         await self._profiles.load(customers)
+        turn = _Turn()
         for customer in customers:
+            await turn.give_way()
             profile = self._profiles.known[customer]
             was = profile.rev, profile.due
             try:
@@ -129,7 +141,9 @@ class Batch:
     async def adopt(self, customers: Sequence[str], at_ms: int) -> None:
         """Bring those of these customers who stand under another ruleset under the engine's."""
         await self._profiles.load(customers)
+        turn = _Turn()
         for customer in customers:
+            await turn.give_way()
             profile = self._profiles.known[customer]
             if profile.version == self._engine.version:
                 continue
@@ -182,6 +196,19 @@ class Batch:
     def entries(self, app_id: str, commit: int) -> list[Entry]:
         """Return the changes as outbox entries of this commit."""
         return [make_entry(app_id, change, commit) for change in self.changes]
+
+
+class _Turn:
+    """A batch's turn in the event loop."""
+
+    def __init__(self) -> None:
+        self._ends_s = perf_counter() + TURN_S
+
+    async def give_way(self) -> None:
+        """Where the turn is over, let others have theirs and begin another."""
+        if perf_counter() > self._ends_s:
+            await asyncio.sleep(0)
+            self._ends_s = perf_counter() + TURN_S
 
 
 def _stuck(customer: str, due_ms: int, before_ms: int) -> str:
