@@ -68,7 +68,7 @@ class Outcome:
 
 
 def _by_name(counts: Counter[str]) -> str:
-    return f"  ({_listed(counts.most_common())})" if counts else ""
+    return f"  ({_listed(sorted(counts.items(), key=lambda item: (-item[1], item[0])))})" if counts else ""
 
 
 def _listed(counts: Iterable[tuple[str, int]]) -> str:
