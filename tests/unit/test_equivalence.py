@@ -132,7 +132,7 @@ def seeds(block: int) -> range:
 @pytest.mark.parametrize("live", [False, True], ids=["replay", "live"])
 def test_the_engine_says_what_the_naive_evaluator_says(block: int, live: bool) -> None:
     for seed in seeds(block):
-        check(sample(seed, live=live))
+        check(sample(seed, live=live, models=seed % 5 == 0))
 
 
 @pytest.mark.timeout(0)
