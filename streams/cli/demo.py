@@ -52,8 +52,8 @@ def demo(
     would, on their own clock. It ends with the segments as a table and over time, in the terminal and as a picture.
     """
     need_charts()
-    ruleset = load_ruleset(rules)
     events = _write_events(data, out)
+    ruleset = load_ruleset(rules)
     settings = settings_of()
     plan = Plan(ruleset, settings.app_id, settings.max_late, step_ms=UNITS_MS["w"])
     story, console = Story(ruleset), _console()

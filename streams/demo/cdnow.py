@@ -52,7 +52,7 @@ def purchases(path: Path = DATA) -> list[Purchase]:
     except FileNotFoundError:
         message = (
             f"{path}: the demo's purchases are not here. They come with segue's repository, not with the installed "
-            "package: run the demo in a clone of it, or name the file with --data"
+            "package: run the demo in a clone of it, or name the files with --data and --rules"
         )
         raise ReplayError(message) from None
     except (OSError, EOFError, ValueError, StopIteration) as error:
