@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich import box
@@ -10,7 +13,6 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from streams.demo.story import Story
     from streams.replay.outcome import Outcome
@@ -21,7 +23,7 @@ _SPARK_CELLS: Final = 26
 
 def segment_table(story: Story, outcome: Outcome) -> Table:
     """Return the table: each segment's size at the end, its way there, and how often it was entered and left."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("segment")
     for name in ("customers", "share"):
         table.add_column(name, justify="right")
@@ -29,6 +31,7 @@ def segment_table(story: Story, outcome: Outcome) -> Table:
     for name in ("most", "entered", "left"):
         table.add_column(name, justify="right")
     for group in story.groups:
+        table.add_section()
         table.add_row(Text(group.title, "bold"))
         for line in story.present(group):
             sizes = story.sizes_of(line.name)
@@ -41,7 +44,6 @@ def segment_table(story: Story, outcome: Outcome) -> Table:
             now, most, entered, left = (f"{count:,}" for count in counts)
             share = f"{sizes[-1] / max(outcome.customers, 1):.1%}"
             table.add_row(f"  {line.title}", now, share, sparkline(sizes), most, entered, left)
-        table.add_row()
     return table
 
 
@@ -54,13 +56,25 @@ def sparkline(sizes: Sequence[int]) -> str:
 
 def next_steps(folder: Path, events: Path, rules: Path) -> str:
     """Return what a person may want to do now."""
+    segue = _command()
     return f"""\
 What next
 
-  open {folder / "segments.png"}
-  segue replay --rules {rules} --events {events} --changes {folder / "changes.jsonl"}
+  look at {folder / "segments.png"}
+  {segue} replay --rules {_short(rules)} --events {events} --changes {folder / "changes.jsonl"}
       # every single crossing with its reason, one JSON object a line, as it went to Kafka
-  segue init segments && segue check segments
+  {segue} init segments && {segue} check segments
       # definitions to start from, one file for each kind of business; then replay your own events with them
-  segue up --rules segments
-      # the same live on this machine: a broker, a store and a worker; send events, and watch `segue tail`"""
+  {segue} up --rules segments
+      # the same live on this machine: a broker, a store and a worker; send events, and watch `{segue} tail`"""
+
+
+def _command() -> str:
+    """Return how this program is called from here: `make demo` leaves it in .venv, which need not be on PATH."""
+    return "segue" if shutil.which("segue") else str(_short(Path(sys.argv[0]).absolute()))
+
+
+def _short(path: Path) -> Path:
+    """Return a path as a person here would type it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
