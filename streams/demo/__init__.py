@@ -1,1 +1,1 @@
-"""`segue demo`: two years of a real shop's purchases, replayed week by week."""
+"""`segue demo`: eighteen months of a real shop's purchases, replayed week by week."""
