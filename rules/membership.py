@@ -18,7 +18,10 @@ class SegmentUnit:
     segmentation: str | None = None
 
     def __init__(self, key: str, name: str, when: Check, until: Check | None, min_stay_ms: int) -> None:
-        """Keep the checks; `until` None means: leaves while `when` does not hold."""
+        """Keep the checks; `until` None means: leaves while `when` does not hold.
+
+        A `plain` one is in while `when` holds, no more and no less.
+        """
         self.key = key
         self.names = {key: name}
         self.when = when
@@ -28,9 +31,6 @@ class SegmentUnit:
 
     def evaluate(self, customer: Customer, level: Level | None, t: int) -> tuple[Level | None, int]:
         """Return the level at instant `t` (the same object where nothing changes) and when it could next change."""
-        if self.plain:  # most segments: what follows comes to this
-            holds, due = self.when.evaluate(customer, t)
-            return ((level or (self.key, t)) if holds else None), due
         if level is None:
             enters, due = self._enters(customer, t)
             if not enters:

@@ -10,6 +10,7 @@ from rules.compile import CompiledRuleset
 from rules.dates import format_ms
 from rules.errors import StateError
 from rules.features import ANY_EVENT, NEVER, can_turn, selectors
+from rules.membership import SegmentUnit, Unit
 from state.change import Change
 from state.codec import ProfileCodec
 from state.features import make_feature
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rules.conditions import Level
-    from rules.membership import Unit
     from rules.ruleset import Ruleset
     from state.event import Event
 
@@ -70,7 +70,10 @@ class Engine:
         self.version = ruleset.version
         self.view_traits = frozenset(view_traits)
         self.units: list[Unit] = self.compiled.units
-        self._evaluators = [unit.evaluate for unit in self.units]
+        # of the segments that are in while `when` holds and else out, as most are, that check alone
+        self._plain = [
+            unit.when.evaluate if isinstance(unit, SegmentUnit) and unit.plain else None for unit in self.units
+        ]
         self._codec = ProfileCodec(self.compiled)
         self._definition = {"type": "definition", "ruleset": self.version}
         self._counting = self._index_features()
@@ -225,7 +228,12 @@ class Engine:
             units ^= lowest
             index = lowest.bit_length() - 1
             old = levels[index]
-            new, due = self._evaluators[index](profile, old, t)
+            plain = self._plain[index]
+            if plain is not None:
+                holds, due = plain(profile, t)
+                new = (old or (self.units[index].key, t)) if holds else None
+            else:
+                new, due = self.units[index].evaluate(profile, old, t)
             if due != dues[index]:
                 dues[index] = due
                 moved = True

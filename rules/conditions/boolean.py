@@ -81,11 +81,13 @@ class AllCheck:
         for part in self.parts:
             part_holds, until = part.evaluate(customer, t)
             if part_holds:
-                earliest = min(earliest, until)
+                if until < earliest:  # noqa: PLR1730 - min() costs as much as the rest of this loop
+                    earliest = until
             else:
                 if until >= NEVER:
                     return False, NEVER
-                latest = until if holds else max(latest, until)
+                if holds or until > latest:
+                    latest = until
                 holds = False
         return (True, earliest) if holds else (False, latest)
 
@@ -115,10 +117,11 @@ class AnyCheck:
             if part_holds:
                 if until >= NEVER:
                     return True, NEVER
-                latest = max(latest, until) if holds else until
+                if not holds or until > latest:
+                    latest = until
                 holds = True
-            else:
-                earliest = min(earliest, until)
+            elif until < earliest:
+                earliest = until
         return (True, latest) if holds else (False, earliest)
 
     def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:

@@ -37,7 +37,7 @@ class Sequence:
         if now - event.ts > self.max_late_ms:
             return state
         # From the last step to the first, so that no event is followed by itself.
-        for index, selector in self._steps_of(event.name):
+        for index, selector in self._by_name.get(event.name) or self._steps_of(event.name):
             if (selector is None or selector.matches(event.body)) and self._follows(state, index, event.ts):
                 state = state or [None] + [[] for _ in range(self.last)]
                 self._take(state, index, event.ts, now)
@@ -80,10 +80,13 @@ class Sequence:
             if not candidates or ts < candidates[0]:
                 candidates[:] = [ts]
             return
-        place = bisect_left(candidates, ts)
-        if candidates[place : place + 1] != [ts]:
+        if not candidates or ts > candidates[-1]:
+            candidates.append(ts)
+        elif candidates[place := bisect_left(candidates, ts)] != ts:
             candidates.insert(place, ts)
-        del candidates[: bisect_left(candidates, now - next_within_ms - self.max_late_ms)]
+        over = now - next_within_ms - self.max_late_ms
+        if candidates[0] < over:
+            del candidates[: bisect_left(candidates, over)]
         if len(candidates) > MOST_CANDIDATES:
             del candidates[0]
             self.caps["sequence_candidates"] += 1

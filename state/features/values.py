@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from rules.paths import event_values, parse_path
+from rules.paths import SAFE_INTEGER, event_values, parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,26 @@ def _hashes(values: tuple[Any, ...]) -> list[Any]:
     return [hash_scalar(value) for value in _scalars(values)]
 
 
+_hash_text = lru_cache(maxsize=16_384)(hash_scalar)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _double(value: int) -> float:
+    return value if -SAFE_INTEGER <= value <= SAFE_INTEGER else float(value)
+
+
+_PLAIN: Final[dict[str, dict[type, Callable[[Any], Any]]]] = {
+    "numbers": {float: _same, int: _double},
+    "scalars": {float: _same, int: _double, str: _same},
+    "distinct": {str: _hash_text},
+}
+"""What each form makes of one value of these types."""
+
+_EMPTY: Final[dict[str, Any]] = {}
+
 _FORMS: Final[dict[str, Callable[[tuple[Any, ...]], list[Any]]]] = {
     "numbers": _numbers,
     "scalars": _scalars,
@@ -71,5 +92,16 @@ _FORMS: Final[dict[str, Callable[[tuple[Any, ...]], list[Any]]]] = {
 
 def value_reader(spec: Total) -> Callable[[dict[str, Any]], list[Any]]:
     """Return what reads a total's values out of an event's body, in their order."""
-    read, form = event_values(parse_path(spec.of)), _FORMS[spec.values]
-    return lambda body: form(read(body))
+    steps = parse_path(spec.of)
+    read, form = event_values(steps), _FORMS[spec.values]
+    if len(steps) > 1:
+        return lambda body: form(read(body))
+    first, plain = steps[0], _PLAIN[spec.values]
+
+    def read_one(body: dict[str, Any]) -> list[Any]:
+        # One number or text in `properties`, as most events have it, comes to this.
+        value = (body.get("properties") or _EMPTY).get(first)
+        as_it_is = plain.get(type(value))
+        return [as_it_is(value)] if as_it_is is not None else form(read(body))
+
+    return read_one

@@ -82,8 +82,7 @@ class Windowed:
                 return extreme, newest + self.within_ms
             case "distinct":
                 inside = values[first:] if first else values
-                last_one = next(index for index, value in enumerate(inside, 1) if value not in inside[index:])
-                return len(set(inside)), times[first + last_one - 1] + self.within_ms
+                return len(set(inside)), times[first + _first_without_equal(inside)] + self.within_ms
             case "first":
                 return values[first], times[first] + self.within_ms
             case _:
@@ -91,10 +90,14 @@ class Windowed:
 
     def _insert(self, state: list[Any], ts: int, added: list[Any], cut: int) -> None:
         times, values = state[TIMES], state[VALUES]
-        index = bisect_right(times, ts)
-        times[index:index] = [ts] * len(added)
-        values[index:index] = added
-        gone = bisect_right(times, cut)
+        if not times or ts >= times[-1]:
+            times += [ts] * len(added)
+            values += added
+        else:
+            index = bisect_right(times, ts)
+            times[index:index] = [ts] * len(added)
+            values[index:index] = added
+        gone = bisect_right(times, cut) if times[0] <= cut else 0
         if self.numbers:
             change = sum(map(millionths, added)) - sum(map(millionths, values[:gone]))
             state[SUM] = pack_int(int(state[SUM]) + change)
@@ -145,10 +148,17 @@ class Windowed:
         return int((pane[N] + 1) * self.pane_ms + self.within_ms)
 
     def _drop_panes(self, state: list[Any], now: int) -> None:
-        state[1] = [pane for pane in state[1] if self._leaves_at(pane) > now]
+        state[1] = self._panes_at(state, now)
+
+    def _panes_at(self, state: list[Any], t: int) -> list[Any]:
+        """Return the panes that have not left at `t`; they leave in their order."""
+        panes: list[Any] = state[1]
+        if not panes or self._leaves_at(panes[0]) > t:
+            return panes
+        return [pane for pane in panes if self._leaves_at(pane) > t]
 
     def _of_panes(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
-        panes = [pane for pane in state[1] if self._leaves_at(pane) > t]
+        panes = self._panes_at(state, t)
         if not panes:
             return None, NEVER
         until = self._leaves_at(panes[0])
@@ -168,3 +178,11 @@ class Windowed:
                 return panes[0][FIRST], until
             case _:
                 return panes[-1][LAST], self._leaves_at(panes[-1])
+
+
+def _first_without_equal(values: list[Any]) -> int:
+    """Return the index of the first value that does not come again: with it goes one of the distinct ones."""
+    for index, value in enumerate(values, 1):
+        if value not in values[index:]:
+            return index - 1
+    raise AssertionError  # the last one never does
