@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -60,6 +62,14 @@ class WorkerProcess(Child):
         """Return the newest epoch of each partition that it took over."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return {int(partition): int(epoch) for partition, epoch in TAKEN.findall(text)}
+
+    def freeze(self) -> None:
+        """Let it stand still, wherever it is, until `thaw`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on as if nothing had been."""
+        os.kill(self.pid, signal.SIGCONT)
 
     async def leave(self) -> int | None:
         """Send SIGTERM and return the exit status; None where it did not end in time."""

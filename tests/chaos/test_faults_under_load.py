@@ -42,6 +42,17 @@ async def kill_valkey(scene: Scene) -> None:
     await scene.valkey.start()
 
 
+async def freeze_a_worker(scene: Scene) -> None:
+    """Have a worker stand still until others have its partitions, then go on in the middle of what it did."""
+    worker = await scene.crew.someone_at_work(scene.random)
+    await scene.pause(0, 1)
+    worker.freeze()
+    await scene.crew.until(lambda: worker not in scene.crew.owners().values(), "others to take its partitions over")
+    await scene.pause(0, 1)
+    worker.thaw()
+    await scene.crew.settled()
+
+
 async def repeat(fault: Callable[[Scene], Awaitable[None]], scene: Scene, times: int) -> None:
     """Have it happen again and again."""
     for _ in range(times * TIMES):
@@ -72,6 +83,15 @@ async def test_valkey_is_killed_and_comes_back_with_its_file(scene: Scene) -> No
         await scene.crew.settled()
         await repeat(kill_valkey, scene, 4)
         await scene.pause(1, 2)
+    await scene.verdict()
+
+
+@pytest.mark.kafka  # the embedded broker lets pass what was on its way
+async def test_a_worker_that_stood_still_is_refused(scene: Scene) -> None:
+    await scene.crew.hire(2)
+    async with scene.load.running():
+        await scene.crew.settled()
+        await repeat(freeze_a_worker, scene, 2)
     await scene.verdict()
 
 
