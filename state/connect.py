@@ -11,7 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from redis.asyncio import ConnectionPool, Redis
+import hiredis
+from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -23,6 +24,8 @@ from rules.errors import Fenced, SegueError, ServiceError, SettingsError, StateE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from redis.asyncio.connection import AbstractConnection
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -144,4 +147,20 @@ def _client(url: str, address: str) -> tuple[Redis, float]:
         "retry": Retry(NoBackoff(), 0),
         "max_connections": MAX_CONNECTIONS,
     }
+    options["connection_class"] = _packing(options.get("connection_class", Connection))
     return Redis.from_pool(ConnectionPool(**options)), reply_timeout_s
+
+
+def _packing(base: type[AbstractConnection]) -> type[AbstractConnection]:
+    """Return the kind of connection with commands written by hiredis, in C.
+
+    redis-py's asyncio connections have hiredis read replies, but write in Python: a commit of a thousand profiles has
+    thousands of arguments.
+    """
+
+    class Packing(base):  # type: ignore[valid-type, misc]  # TCP, TLS or a Unix socket, by the URL
+        def pack_command(self, *args: Any) -> list[bytes]:
+            # a command of two words, such as SCRIPT LOAD, is two arguments to the server
+            return [hiredis.pack_command((*args[0].encode().split(), *args[1:]))]
+
+    return Packing
