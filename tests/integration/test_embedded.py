@@ -142,7 +142,8 @@ async def test_nothing_is_left_after_a_cancel() -> None:
 
 
 PARENT = """
-    import asyncio
+    import asyncio, signal
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and that is inherited
     from streams.embedded import embedded_services
 
     async def main():
