@@ -2,7 +2,7 @@
 
 Format 1: [1, ruleset version, clock, seq, rev, ids, traits, trait times, scores, levels, dues, due, features, spare].
 Levels are keyed by segment or segmentation (`key`: since, or `key`: [segment, since]); dues stand in the ruleset's
-order of units, nil for never; features are keyed by the hash of their definition.
+order of units, nil for never, and are left out where none is due; features are keyed by the hash of their definition.
 """
 
 from __future__ import annotations
@@ -48,18 +48,13 @@ class ProfileCodec:
             raise StateError(message)
         if profile.spare:
             self._forget_spare(profile)
-        levels = {
-            key: level[1] if own else level
-            for (key, own), level in zip(self.units, profile.levels, strict=True)
-            if level is not None
-        }
-        features = {
-            key: state for key, state in zip(self.keys, profile.slots, strict=True) if state is not None and state != []
-        }
+        if profile.packed_levels is None:
+            profile.packed_levels = self._pack_levels(profile)
+        features = {key: state for key, state in zip(self.keys, profile.slots, strict=True) if state is not None}
         return _encode((
             FORMAT, profile.version, profile.clock, profile.seq, profile.rev, bytes(profile.ids),
-            profile.traits, profile.trait_times, profile.scores, levels,
-            [None if due >= NEVER else due for due in profile.dues],
+            profile.traits, profile.trait_times, profile.scores, profile.packed_levels,
+            [None if due >= NEVER else due for due in profile.dues] if profile.due < NEVER else [],
             None if profile.due >= NEVER else profile.due,
             features,
             profile.spare,
@@ -85,6 +80,14 @@ class ProfileCodec:
             raise UnknownFormat(message)
         return self._restore(customer, fields)
 
+    def _pack_levels(self, profile: Profile) -> msgspec.Raw:
+        levels = {
+            key: level[1] if own else level
+            for (key, own), level in zip(self.units, profile.levels, strict=True)
+            if level is not None
+        }
+        return msgspec.Raw(_encode(levels))
+
     def _restore(self, customer: str, fields: list[Any]) -> Profile:
         (_, version, clock, seq, rev, ids, traits, trait_times, scores, levels, dues, due, features, spare) = fields
         profile = self.new(customer)
@@ -101,7 +104,7 @@ class ProfileCodec:
                 spare[key] = [state, clock]
             else:
                 profile.slots[slot] = state
-        if version == self.version:
+        if version == self.version and dues:
             profile.dues = [NEVER if unit_due is None else unit_due for unit_due in dues]
         else:
             for key in [key for key in spare if key in self.slots]:

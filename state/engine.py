@@ -74,6 +74,10 @@ class Engine:
         self._plain = [
             unit.when.evaluate if isinstance(unit, SegmentUnit) and unit.plain else None for unit in self.units
         ]
+        # (key, index, names by segment) of the segments of their own, and of the segmentations, by key
+        indexed = sorted((unit.key, index, unit.names) for index, unit in enumerate(self.units))
+        self._own = [entry for entry in indexed if self.units[entry[1]].segmentation is None]
+        self._sets = [entry for entry in indexed if self.units[entry[1]].segmentation is not None]
         self._codec = ProfileCodec(self.compiled)
         self._definition = {"type": "definition", "ruleset": self.version}
         self._counting = self._index_features()
@@ -163,19 +167,13 @@ class Engine:
 
     def show(self, profile: Profile) -> dict[str, Any]:
         """Return what a chat tool reads of the customer, ready for JSON."""
-        own, sets = [], {}
-        for unit, level in zip(self.units, profile.levels, strict=True):
-            if level is None:
-                continue
-            entry = {"key": level[0], "name": unit.names.get(level[0], level[0]), "since": format_ms(level[1])}
-            if unit.segmentation is None:
-                own.append(entry)
-            else:
-                sets[unit.segmentation] = entry
+        levels = profile.levels
         return {
             "customer_id": profile.customer,
-            "segments": sorted(own, key=lambda entry: entry["key"]),
-            "segmentations": dict(sorted(sets.items())),
+            "segments": [_shown(level, names) for _, index, names in self._own if (level := levels[index])],
+            "segmentations": {
+                key: _shown(level, names) for key, index, names in self._sets if (level := levels[index])
+            },
             "scores": profile.scores,
             "traits": {name: value for name, value in profile.traits.items() if name in self.view_traits},
             "seq": profile.seq,
@@ -185,13 +183,9 @@ class Engine:
 
     def segments(self, profile: Profile) -> list[str]:
         """Return the customer's segments: own ones by key, then `segmentation.segment` by segmentation."""
-        own, sets = [], []
-        for unit, level in zip(self.units, profile.levels, strict=True):
-            if level is not None and unit.segmentation is None:
-                own.append(level[0])
-            elif level is not None:
-                sets.append((unit.key, level[0]))
-        return sorted(own) + [f"{key}.{segment}" for key, segment in sorted(sets)]
+        levels = profile.levels
+        own = [key for key, index, _ in self._own if levels[index]]
+        return own + [f"{key}.{level[0]}" for key, index, _ in self._sets if (level := levels[index])]
 
     def _count(self, profile: Profile, event: Event, now: int) -> int:
         units = 0
@@ -239,6 +233,7 @@ class Engine:
                 moved = True
             if new is not old:
                 levels[index] = new
+                profile.packed_levels = None
                 units |= self.compiled.dependents[index]
                 found.append((index, old, new, list(self.units[index].explain(profile, old, new, t))))
         if moved:
@@ -293,3 +288,8 @@ class Engine:
         profile.clock = max(profile.clock, t)
         crossed = [Crossed(False, level[0], segmentation, None, GONE) for segmentation, level in gone]
         return self._emit(profile, t, crossed + self._crossed(found), self._definition)
+
+
+def _shown(level: Level, names: dict[str, str]) -> dict[str, str]:
+    key, since_ms = level
+    return {"key": key, "name": names.get(key, key), "since": format_ms(since_ms)}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rules.features import NEVER
 
 if TYPE_CHECKING:
+    import msgspec
+
     from rules.conditions import Level
 
 REMEMBERED_IDS: Final = 256
@@ -26,8 +28,8 @@ class Profile:
     """
 
     __slots__ = (
-        "clock", "customer", "due", "dues", "gone", "ids", "levels", "rev", "scores", "seq", "slots", "spare",
-        "trait_times", "traits", "version",
+        "clock", "customer", "due", "dues", "gone", "ids", "levels", "packed_levels", "rev", "scores", "seq", "slots",
+        "spare", "trait_times", "traits", "version",
     )  # fmt: skip
 
     def __init__(self, customer: str, version: str, slots: int, units: int) -> None:
@@ -43,6 +45,8 @@ class Profile:
         self.scores: dict[str, Any] = {}
         self.slots: list[Any] = [None] * slots
         self.levels: list[Level | None] = [None] * units
+        self.packed_levels: msgspec.Raw | None = None
+        """The levels as stored, None since they changed: most events change none, and all are saved."""
         self.dues: list[int] = [NEVER] * units
         self.due = NEVER
         self.spare: dict[int, list[Any]] = {}
