@@ -33,7 +33,10 @@ def test_the_demo_tells_the_story_and_leaves_a_picture(few: Path, tmp_path: Path
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^\d{4}-\d\d-\d\d  [\d,]+ purchases$", done.stdout, re.MULTILINE)
-    assert re.search(r"^  \d{4}-\d\d-\d\d \d\d:\d\d  \d{5}  → At risk from new: last Order", done.stdout, re.MULTILINE)
+    # which crossings of a week are shown depends on how the partitions' changes were read
+    assert re.search(
+        r"^  \d{4}-\d\d-\d\d \d\d:\d\d  \d{5}  → (At risk|Lost) from [a-z ]+: last Order", done.stdout, re.MULTILINE
+    )
     assert re.search(r"^ *Lost +\d+ +\d+\.\d% ", done.stdout, re.MULTILINE)
     assert "┌───" in done.stdout
     assert "What next" in done.stdout

@@ -143,7 +143,9 @@ async def test_nothing_is_left_after_a_cancel() -> None:
 
 PARENT = """
     import asyncio, signal
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and that is inherited
+    # what nohup and a shell's & have ignored is inherited
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from streams.embedded import embedded_services
 
     async def main():
