@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, PrivateAttr, field_validator
 
+from rules.canonical import canonical_json, version_of, whole
 from rules.comparisons import Duration, Key, Model
 from rules.conditions import AnyCondition
 from rules.errors import Problem
+from rules.models.definition import AnyModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,7 @@ class Ruleset(Model):
 
     segments: list[Segment] = Field(default=[], description="the segments")
     segmentations: list[Segmentation] = Field(default=[], description="sets of segments of which exactly one holds")
+    models: list[AnyModel] = Field(default=[], description="what learns online, and reaches segments as a score")
 
     _source: str = PrivateAttr(default="")
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
@@ -80,8 +81,10 @@ class Ruleset(Model):
     def of(cls, tree: dict[str, Any]) -> Self:
         """Return the ruleset of a definitions tree; raises pydantic's ValidationError (see `rules.load`)."""
         # What has the same version must need the same features, so 1.0 is 1 in what is evaluated too.
-        ruleset = cls.model_validate(_whole(tree))
+        ruleset = cls.model_validate(whole(tree))
         ruleset._source = canonical_json(tree)  # noqa: SLF001 - its own, set where it is made
+        for model, raw in zip(ruleset.models, tree.get("models") or (), strict=True):
+            model.hash_definition(raw)
         return ruleset
 
     @property
@@ -92,7 +95,7 @@ class Ruleset(Model):
     @property
     def version(self) -> str:
         """Return the SHA-256 of the canonical JSON, cut to 12 hex digits."""
-        return hashlib.sha256(self._source.encode()).hexdigest()[:12]
+        return version_of(self._source)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -103,16 +106,3 @@ class Ruleset(Model):
         """Keep what `rules.load` found, and return the same ruleset."""
         self._warnings = warnings
         return self
-
-
-def canonical_json(tree: Any) -> str:
-    """Return JSON with sorted keys, no spaces, and whole numbers without a fraction (1.0 is 1)."""
-    return json.dumps(_whole(tree), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def _whole(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _whole(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_whole(value) for value in tree]
-    return int(tree) if isinstance(tree, float) and tree.is_integer() else tree

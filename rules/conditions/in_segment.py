@@ -22,14 +22,14 @@ class Membership(Model):
     at_least: Duration | None = Field(default=None, description="has been in for so long since they last entered")
 
 
-def _plain_is_key(value: Any) -> Any:
+def plain_is_key(value: Any) -> Any:
     return {"key": value} if isinstance(value, str) else value
 
 
 class InSegment(Condition):
     """The customer is in that segment."""
 
-    in_segment: Annotated[Membership, BeforeValidator(_plain_is_key, json_schema_input_type=str | Membership)]
+    in_segment: Annotated[Membership, BeforeValidator(plain_is_key, json_schema_input_type=str | Membership)]
 
     def references(self) -> Sequence[str]:
         """Return the segment asked about."""

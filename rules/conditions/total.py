@@ -93,7 +93,7 @@ def _in_millionths(operand: Any) -> Any:
     return whole if whole == exact and -SAFE_INTEGER <= whole <= SAFE_INTEGER else exact
 
 
-def _of_millionths(millionths: int) -> float:
+def of_millionths(millionths: int) -> float:
     """Return a sum or an average as JSON can hold it: from 2^53 on the nearest double, the greatest at most."""
     whole, rest = divmod(millionths, MILLIONTHS)
     if not rest and -SAFE_INTEGER <= whole <= SAFE_INTEGER:
@@ -136,5 +136,5 @@ class TotalCheck(Leaf):
         state = customer.slots[self.slot]
         value = None if state is None else self.feature.aggregate(state, t, self.agg)[0]
         if value is not None and self.agg in IN_MILLIONTHS:
-            value = _of_millionths(value)
+            value = of_millionths(value)
         return value, f"{self.text} ({'no value' if value is None else value})"
