@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rules.features import FeatureSpec, feature_key
 from rules.membership import SegmentationUnit, SegmentUnit, Unit
-from rules.ruleset import Segmentation
+from rules.models.definition import AnyModel, Clusters, is_segmentation
+from rules.models.unit import ClusterUnit, ModelUnit, node_key
+from rules.ruleset import Segment, Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rules.features import Feature
-    from rules.ruleset import Ruleset, Segment
+    from rules.ruleset import Ruleset
+
+
+class ClustersOf(NamedTuple):
+    """The segmentation that a model's clusters are."""
+
+    model: Clusters
+
+    @property
+    def key(self) -> str:
+        """Return the segmentation's key, which is the model's."""
+        return self.model.key
+
+
+Definition = Segment | Segmentation | AnyModel | ClustersOf
 
 
 class CompiledRuleset:
     """A ruleset made ready to evaluate. Sets of units are bit masks: bit i is unit i.
 
-    `units` are in dependency order; `readers` (by slot), `trait_readers` (by a trait's name), `model_readers` (by a
-    model's key) and `dependents` (by unit) say which units must be evaluated again when that changes.
+    `units` are in dependency order; `readers` (by slot), `trait_readers` (by a trait's name) and `dependents` (by unit)
+    say which units must be evaluated again when that changes; a model's dependents are those that read what it says.
     """
 
     def __init__(self, ruleset: Ruleset, make_feature: Callable[[FeatureSpec], Feature]) -> None:
@@ -30,23 +46,31 @@ class CompiledRuleset:
         self.features: list[Any] = []
         self.readers: list[int] = []
         self.trait_readers: dict[str, int] = {}
-        self.model_readers: dict[str, int] = {}
         self.units: list[Unit] = []
         self.dependents: list[int] = []
         self._make_feature = make_feature
         self._slots: dict[int, int] = {}
         self._indexes: dict[str, int] = {}
         self._segments = {segment.key: segment for segment in ruleset.segments}
+        self._models = {model.key: model for model in ruleset.models}
         for definition in unit_order(ruleset):
-            self._indexes[definition.key] = len(self.units)
             self.dependents.append(0)
-            self.units.append(self._unit(definition))
+            unit = self._unit(definition)
+            self._indexes[unit.key] = len(self.units)
+            self.units.append(unit)
         self.all_units = (1 << len(self.units)) - 1
 
-    def _unit(self, definition: Segment | Segmentation) -> Unit:
-        if isinstance(definition, Segmentation):
-            return self._segmentation(definition)
-        return self._segment(definition)
+    def _unit(self, definition: Definition) -> Unit:
+        match definition:
+            case Segmentation():
+                return self._segmentation(definition)
+            case Segment():
+                return self._segment(definition)
+            case ClustersOf(model):
+                self.read_model(model.key)
+                return ClusterUnit(model)
+            case _:
+                return ModelUnit(definition, self)
 
     def _segment(self, segment: Segment) -> SegmentUnit:
         until = segment.until.compile(self, "until") if segment.until is not None else None
@@ -84,24 +108,40 @@ class CompiledRuleset:
             self.trait_readers[name] = self.trait_readers.get(name, 0) | 1 << len(self.units)
 
     def read_model(self, model: str) -> None:
-        """Note that the unit being compiled reads this model's scores."""
-        self.model_readers[model] = self.model_readers.get(model, 0) | 1 << len(self.units)
+        """Note that the unit being compiled reads what this model says; one that is not there says nothing."""
+        index = self._indexes.get(node_key(model))
+        if index is not None:
+            self.dependents[index] |= 1 << len(self.units)
+
+    def clusters(self, model: str, label: str) -> list[str]:
+        """Return the ids of the model's clusters that go by a label: the label itself, and those that are called so."""
+        definition = self._models.get(model)
+        labels = definition.labels if isinstance(definition, Clusters) else {}
+        return [label, *(key for key, name in labels.items() if name == label)]
 
 
-def unit_order(ruleset: Ruleset) -> list[Segment | Segmentation]:
-    """Return segments of their own and segmentations so that each comes after what it asks about.
+def unit_order(ruleset: Ruleset) -> list[Definition]:
+    """Return segments of their own, segmentations and models so that each comes after what it asks about.
 
-    Raises ValueError, whose text shows the cycle, where they ask about each other in a circle. Units that do not
-    depend on each other keep the order of their definition.
+    Models that are a segmentation too stand twice: as the model, then as its clusters. Raises ValueError, whose text
+    shows the cycle, where they ask about each other in a circle. What does not depend on each other keeps the order of
+    its definition.
     """
     inside = {key: segmentation for segmentation in ruleset.segmentations for key in segmentation.segments}
-    units: dict[str, Segment | Segmentation] = {s.key: s for s in ruleset.segments if s.key not in inside}
+    units: dict[str, Definition] = {s.key: s for s in ruleset.segments if s.key not in inside}
     units |= {segmentation.key: segmentation for segmentation in ruleset.segmentations}
+    units |= {node_key(model.key): model for model in ruleset.models}
+    units |= {model.key: ClustersOf(model) for model in ruleset.models if is_segmentation(model)}
     asks: dict[str, list[str]] = {key: [] for key in units}
     for segment in ruleset.segments:
         owner = inside[segment.key].key if segment.key in inside else segment.key
         for _, condition in segment.conditions():
             asks[owner] += [reference.partition(".")[0] for reference in condition.references()]
+            asks[owner] += [node_key(model) for model in condition.models()]
+    for model in ruleset.models:
+        asks[node_key(model.key)] += [reference.partition(".")[0] for _, reference in model.references()]
+        if is_segmentation(model):
+            asks[model.key].append(node_key(model.key))
     order: dict[str, None] = {}
     for key in units:
         if key not in order:
@@ -122,7 +162,7 @@ def _visit(start: str, asks: dict[str, list[str]], order: dict[str, None]) -> No
             order[key] = None
         elif following in path:
             circle = [*list(path)[list(path).index(following) :], following]
-            message = "in_segment goes in a circle: " + " → ".join(circle)
+            message = "these ask about each other in a circle: " + " → ".join(circle)
             raise ValueError(message)
         else:
             path[following] = None

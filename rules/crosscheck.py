@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rules.compile import unit_order
+from rules.conditions.scores import Cluster
 from rules.idle import idle_comparisons
+from rules.models.unit import node_key
 from rules.ruleset import Ruleset
 from rules.wording import nearest
 
+_CLUSTER = re.compile("c[1-9][0-9]*")
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rules.errors import Problem
     from rules.load import Section
@@ -18,11 +23,11 @@ if TYPE_CHECKING:
     Place = Callable[[str, int, tuple[str | int, ...], str], Problem]
 
 
-def cross_check(segments: Section, segmentations: Section, place: Place) -> tuple[list[Problem], list[Problem]]:
+def cross_check(sections: Mapping[str, Section], place: Place) -> tuple[list[Problem], list[Problem]]:
     """Return (problems, warnings) between definitions; those that did not validate take part by their key alone."""
-    check = _CrossCheck(segments, segmentations, place)
-    problems = [*check.keys(), *check.members(), *check.otherwise(), *check.references()]
-    if not problems and len(segments.valid) == len(segments.raw) and len(segmentations.valid) == len(segmentations.raw):
+    check = _CrossCheck(sections, place)
+    problems = [*check.keys(), *check.members(), *check.otherwise(), *check.references(), *check.asked_models()]
+    if not problems and all(len(section.valid) == len(section.raw) for section in sections.values()):
         problems += check.circles()
     return problems, list(check.warnings())
 
@@ -33,10 +38,17 @@ def _key(raw: Any) -> str | None:
 
 
 class _CrossCheck:
-    def __init__(self, segments: Section, segmentations: Section, place: Place) -> None:
-        self.segments = segments
-        self.segmentations = segmentations
+    def __init__(self, sections: Mapping[str, Section], place: Place) -> None:
+        self.segments = segments = sections["segments"]
+        self.segmentations = segmentations = sections["segmentations"]
+        self.models = models = sections["models"]
         self.place = place
+        self.model_keys = {key for raw in models.raw if (key := _key(raw))}
+        self.cluster_keys = {
+            key
+            for raw in models.raw
+            if (key := _key(raw)) and raw.get("kind") == "clusters" and raw.get("as_segmentation") is True
+        }
         self.segment_keys = {key for raw in segments.raw if (key := _key(raw))}
         self.segmentation_keys = {key for raw in segmentations.raw if (key := _key(raw))}
         self.inside: dict[str, str] = {}
@@ -45,17 +57,27 @@ class _CrossCheck:
                 self.inside.setdefault(key, segmentation.key)
 
     def keys(self) -> Iterator[Problem]:
-        first: dict[str, Problem] = {}
-        for name, section in (("segments", self.segments), ("segmentations", self.segmentations)):
+        first: dict[tuple[str, str], Problem] = {}
+        for name, section in (
+            ("segments", self.segments),
+            ("segmentations", self.segmentations),
+            ("models", self.models),
+        ):
             for index, raw in enumerate(section.raw):
                 key = _key(raw)
                 if key is None:
                     continue
                 here = self.place(name, index, ("key",), "")
-                if key in first:
-                    there = f"{first[key].file}:{first[key].line}"
+                # clusters that are a segmentation stand among segments too
+                spaces = ["models"] if name == "models" else ["segments"]
+                if name == "models" and key in self.cluster_keys:
+                    spaces.append("segments")
+                taken = next((first[space, key] for space in spaces if (space, key) in first), None)
+                if taken is not None:
+                    there = f"{taken.file}:{taken.line}"
                     yield self.place(name, index, ("key",), f"{key!r} is taken already ({there}); choose another")
-                first.setdefault(key, here)
+                for space in spaces:
+                    first.setdefault((space, key), here)
 
     def members(self) -> Iterator[Problem]:
         owners: dict[str, str] = {}
@@ -89,9 +111,44 @@ class _CrossCheck:
                     why = self._wrong_reference(reference)
                     if why:
                         yield self.place("segments", index, (*steps(path), "in_segment"), why)
+        for index, model in self.models.valid.items():
+            for feature, reference in model.references():
+                why = self._wrong_reference(reference)
+                if why:
+                    yield self.place("models", index, ("features", feature, "in_segment"), why)
+
+    def asked_models(self) -> Iterator[Problem]:
+        """Yield what asks a model for what its kind does not say."""
+        kinds = {model.key: model.kind for model in self.models.valid.values()}
+        for index, at, asks, key in self._asks():
+            kind = kinds.get(key)
+            if kind is not None and (kind == "clusters") is not (asks == "cluster"):
+                remedy = "cluster: {model, is: c1}" if kind == "clusters" else "score: {model, gte: 0.5}"
+                yield self.place("segments", index, at, f"{key!r} is a model of kind {kind}; ask it by {remedy}")
+
+    def unknown_models(self) -> Iterator[Problem]:
+        """Yield what asks a model that is not there: it never holds."""
+        for index, at, _, key in self._asks():
+            if key not in self.model_keys:
+                near = nearest(key, sorted(self.model_keys))
+                remedy = f"did you mean {near}?" if near else "define it under models"
+                text = f"warning: never holds: no model has the key {key!r}; {remedy}"
+                yield self.place("segments", index, at, text)
+
+    def _asks(self) -> Iterator[tuple[int, tuple[str | int, ...], str, str]]:
+        """Yield (segment, path, score or cluster, model) of each condition that asks a model."""
+        for index, segment in self.segments.valid.items():
+            for path, condition in segment.conditions():
+                asks = "cluster" if isinstance(condition, Cluster) else "score"
+                for key in condition.models():
+                    yield index, (*steps(path), asks, "model"), asks, key
 
     def _wrong_reference(self, reference: str) -> str | None:
         owner, dot, member = reference.partition(".")
+        if owner in self.cluster_keys:
+            if _CLUSTER.fullmatch(member):
+                return None
+            return f"{owner!r} is a segmentation of clusters; write {owner}.c1, or another of its clusters"
         if not dot:
             if reference in self.inside:
                 return f"{reference!r} is inside a segmentation; write {self.inside[reference]}.{reference}"
@@ -119,22 +176,30 @@ class _CrossCheck:
 
     def circles(self) -> Iterator[Problem]:
         ruleset = Ruleset(
-            segments=list(self.segments.valid.values()), segmentations=list(self.segmentations.valid.values())
+            segments=list(self.segments.valid.values()),
+            segmentations=list(self.segmentations.valid.values()),
+            models=list(self.models.valid.values()),
         )
         try:
             unit_order(ruleset)
         except ValueError as error:
             start = str(error).partition(": ")[2].partition(" → ")[0]
-            for name, section in (("segments", self.segments), ("segmentations", self.segmentations)):
+            sections = (("segments", self.segments), ("segmentations", self.segmentations), ("models", self.models))
+            for name, section in sections:
                 for index, definition in section.valid.items():
-                    if definition.key == start:
-                        yield self.place(name, index, ("key",), f"{error}; take one of these in_segment out")
+                    if start in (definition.key, node_key(definition.key)):
+                        yield self.place(name, index, ("key",), f"{error}; take one of these references out")
+                        return
 
     def warnings(self) -> Iterator[Problem]:
         for index, segment in self.segments.valid.items():
             for path, condition in segment.conditions():
                 for within, text in (*condition.warnings(), *idle_comparisons(condition)):
                     yield self.place("segments", index, steps(f"{path}.{within}"), f"warning: {text}")
+        yield from self.unknown_models()
+        for index, model in self.models.valid.items():
+            for at, text in model.warnings():
+                yield self.place("models", index, at, f"warning: {text}")
 
 
 def steps(path: str) -> tuple[str | int, ...]:

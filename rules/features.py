@@ -85,6 +85,14 @@ class Total:
 
 
 @dataclass(frozen=True)
+class CountWithin:
+    """How many matching events there are in a window, with no bound on their number."""
+
+    selector: Selector
+    within_ms: int
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of a sequence; `within_ms` and `after_ms` bound its distance from the step before."""
 
@@ -100,7 +108,7 @@ class Sequence:
     steps: tuple[Step, ...]
 
 
-FeatureSpec = Newest | Oldest | Count | NewestTimes | Total | Sequence
+FeatureSpec = Newest | Oldest | Count | NewestTimes | CountWithin | Total | Sequence
 
 
 def feature_key(spec: FeatureSpec) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 
 from rules.comparisons import OPERATORS
 from rules.conditions import AnyCondition, Unknown
+from rules.models.definition import AnyModel
 from rules.paths import PATH_PATTERN
 from rules.ruleset import Ruleset
 
@@ -20,8 +21,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 _DEFS: Final = "#/$defs/"
-_DROPPED: Final = ("title", "default", "oneOf")
-_RENAMED: Final = {"ge": "minimum", "le": "maximum"}
+_DROPPED: Final = ("title", "default", "oneOf", "discriminator")
+_RENAMED: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 
 
 def definitions_schema() -> Schema:
@@ -30,6 +31,7 @@ def definitions_schema() -> Schema:
     tidy = _Tidy(raw.pop("$defs"))
     defs = {name: tidy.schema(one) for name, one in tidy.defs.items()}
     _merge_conditions(defs)
+    _merge_models(defs)
     top = tidy.schema(raw)
     for section in top["properties"].values():
         section["type"] = ["array", "null"]  # an empty section is no error
@@ -57,14 +59,17 @@ class _Tidy:
         tidy: Schema = {}
         if "anyOf" in node:
             tidy |= self._one_of_types(node["anyOf"])
-        if "oneOf" in node:  # only conditions are a union with a discriminator
-            tidy["$ref"] = f"{_DEFS}Condition"
+        if "oneOf" in node:  # a union with a discriminator: of conditions, or of models
+            tidy["$ref"] = f"{_DEFS}{'Model' if 'discriminator' in node else 'Condition'}"
         for key, value in node.items():
             if key == "properties":
                 tidy[key] = {name: self.schema(one) for name, one in value.items()}
+            elif key == "patternProperties":
+                ((pattern, one),) = value.items()
+                tidy |= {"propertyNames": {"pattern": pattern}, "additionalProperties": self.schema(one)}
             elif key not in (*_DROPPED, "anyOf"):
                 tidy[str(_RENAMED.get(key, key))] = self.schema(value)
-        if isinstance(tidy.get("additionalProperties"), dict):
+        if isinstance(tidy.get("additionalProperties"), dict) and "propertyNames" not in tidy:
             tidy["propertyNames"] = {"pattern": PATH_PATTERN}
         _demand_a_comparison(tidy)
         return tidy
@@ -80,7 +85,7 @@ class _Tidy:
             choice = self.schema(self.defs[raw["$ref"].removeprefix(_DEFS)] if "$ref" in raw else raw)
             types += choice["type"] if isinstance(choice["type"], list) else [choice["type"]]
             merged |= choice
-        kept = [name for name in dict.fromkeys(types) if name != "integer"]
+        kept = [name for name in dict.fromkeys(types) if name != "integer" or "number" not in types]
         return {**merged, "type": kept[0] if len(kept) == 1 else kept}
 
 
@@ -100,6 +105,36 @@ def _merge_conditions(defs: Schema) -> None:
         "minProperties": 1,
         "maxProperties": 1,
     }
+
+
+def _merge_models(defs: Schema) -> None:
+    """Put one `Model`, whose `kind` says what else it needs, in the place of the kinds."""
+    kinds = [defs.pop(kind.__name__) for kind in get_args(get_args(AnyModel)[0])]
+    properties: Schema = {}
+    for one in kinds:
+        properties |= one["properties"]
+    target = defs.pop("ValueTarget")
+    del defs["Target"]
+    defs["ModelTarget"] = {**target, "required": [name for name in target["required"] if name != "of"]}
+    properties["target"] = {**properties["target"], "$ref": f"{_DEFS}ModelTarget"}
+    properties["kind"] = {"type": "string", "enum": [one["properties"]["kind"]["const"] for one in kinds]}
+    always = [name for name in kinds[0]["required"] if all(name in one["required"] for one in kinds)]
+    defs["Model"] = {
+        "description": "An online model: what it predicts, from which samples, by which features.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "required": always,
+        "allOf": [_of_kind(one, always) for one in kinds],
+    }
+
+
+def _of_kind(one: Schema, always: list[str]) -> Schema:
+    kind = one["properties"]["kind"]["const"]
+    then: Schema = {"required": [name for name in one["required"] if name not in always]}
+    if "target" in one["properties"] and kind == "value":
+        then["properties"] = {"target": {"required": ["of"]}}
+    return {"if": {"properties": {"kind": {"const": kind}}}, "then": then}
 
 
 def _demand_a_comparison(one: Schema) -> None:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from rules.crosscheck import cross_check
 from rules.errors import DefinitionError, Problem
 from rules.messages import explain, explain_nothing
+from rules.models.definition import AnyModel
 from rules.places import parse_tree
 from rules.ruleset import Ruleset, Segment, Segmentation
 from rules.wording import nearest
@@ -23,6 +24,7 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
     "segments": TypeAdapter(Segment),
     "segmentations": TypeAdapter(Segmentation),
+    "models": TypeAdapter(AnyModel),
 }
 
 
@@ -108,7 +110,7 @@ class _Loader:
         line = parsed.lines[(key,)]
         if key not in SECTIONS:
             near = nearest(key, list(SECTIONS))
-            remedy = f"did you mean {near}?" if near else f"known are {' and '.join(SECTIONS)}"
+            remedy = f"did you mean {near}?" if near else f"known are {', '.join(SECTIONS)}"
             self.problems.append(Problem(file, line, key, f"is unknown; {remedy}"))
         elif value is not None and not isinstance(value, list):
             self.problems.append(Problem(file, line, key, "is no list; begin each definition with - key:"))
@@ -123,13 +125,13 @@ class _Loader:
         for name in SECTIONS:
             for index, raw in enumerate(self.sections[name].raw):
                 self.problems += self._validate(name, index, raw)
-        problems, warnings = cross_check(self.sections["segments"], self.sections["segmentations"], self.place)
+        problems, warnings = cross_check(self.sections, self.place)
         self.problems += problems
         if self.problems:
             raise DefinitionError(
                 sorted(set(self.problems), key=lambda one: (one.file, one.line, one.path, one.message))
             )
-        if not self.sections["segments"].raw:
+        if not self.sections["segments"].raw and not self.sections["models"].raw:
             warnings.append(Problem(self.files[0], 1, "", "warning: no segments are defined; begin with segments:"))
         tree = {name: section.raw for name, section in self.sections.items() if name in self.given}
         return Ruleset.of(tree).with_warnings(tuple(warnings))

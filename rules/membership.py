@@ -1,10 +1,14 @@
-"""Units: a segment of its own, or a segmentation; each turns verdicts into a level and the next due instant."""
+"""Units: a segment of its own, or a segmentation; each turns verdicts into a level and the next due instant.
+
+Models and segmentations of clusters stand among them (`rules.models.unit`), in one order of evaluation.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from rules.features import NEVER
+from rules.models.unit import ClusterUnit, ModelUnit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,4 +107,4 @@ class SegmentationUnit:
                 yield from check.explain(customer, t)
 
 
-Unit = SegmentUnit | SegmentationUnit
+Unit = SegmentUnit | SegmentationUnit | ModelUnit | ClusterUnit

@@ -53,6 +53,11 @@ class Needs:
         """Note a model."""
         _note(self.models, model)
 
+    def clusters(self, model: str, label: str) -> list[str]:
+        """Return the label."""
+        del model
+        return [label]
+
     def words(self) -> Iterator[str]:
         """Yield what is needed, in words, features first."""
         yield from map(describe_feature, self.specs)
@@ -78,6 +83,8 @@ def describe_feature(spec: FeatureSpec) -> str:
             return f"number of {_events(selector)}"
         case features.NewestTimes(selector, keep, within_ms):
             return f"newest {keep} times of {_events(selector)} within {format_duration(within_ms)}"
+        case features.CountWithin(selector, within_ms):
+            return f"times of {_events(selector)} within {format_duration(within_ms)}"
         case features.Total(selector, of, values, within_ms):
             lately = "" if within_ms is None else f" within {format_duration(within_ms)}"
             return f"{_KEPT[values, within_ms is None]} {of} over {_events(selector)}{lately}"

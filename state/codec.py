@@ -1,6 +1,7 @@
 """A profile as bytes: msgpack with a version in front.
 
-Format 1: [1, ruleset version, clock, seq, rev, ids, traits, trait times, scores, levels, dues, due, features, spare].
+Format 2: [2, ruleset version, clock, seq, rev, ids, traits, trait times, scores, levels, dues, due, features, spare,
+models]; format 1 has no models.
 Levels are keyed by segment or segmentation (`key`: since, or `key`: [segment, since]); dues stand in the ruleset's
 order of units, nil for never, and are left out where none is due; features are keyed by the hash of their definition.
 """
@@ -13,13 +14,15 @@ import msgspec
 
 from rules.errors import StateError, UnknownFormat
 from rules.features import NEVER, feature_key
+from rules.models.unit import ModelUnit
 from state.profile import Profile
 
 if TYPE_CHECKING:
     from rules.compile import CompiledRuleset
     from rules.conditions import Level
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+WITHOUT_MODELS: Final = 1
 SPARE_KEPT_MS: Final = 7 * 86_400_000
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -36,6 +39,7 @@ class ProfileCodec:
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.units = [(unit.key, unit.segmentation is None) for unit in compiled.units]
         self.indexes = {key: index for index, (key, _) in enumerate(self.units)}
+        self.models = frozenset(unit.hash for unit in compiled.units if isinstance(unit, ModelUnit))
 
     def new(self, customer: str) -> Profile:
         """Return the profile of a customer with no event yet."""
@@ -58,6 +62,7 @@ class ProfileCodec:
             None if profile.due >= NEVER else profile.due,
             features,
             profile.spare,
+            profile.models,
         ))  # fmt: skip
 
     def decode(self, customer: str, data: bytes) -> Profile:
@@ -72,7 +77,7 @@ class ProfileCodec:
         except (msgspec.DecodeError, TypeError, IndexError, KeyError) as error:
             message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
             raise StateError(message) from error
-        if found != FORMAT:
+        if found not in (FORMAT, WITHOUT_MODELS):
             message = (
                 f"the stored profile of customer {customer!r} has format {found!r}; this version of segue reads "
                 f"format {FORMAT}: run the version that wrote it, or a newer one"
@@ -89,7 +94,11 @@ class ProfileCodec:
         return msgspec.Raw(_encode(levels))
 
     def _restore(self, customer: str, fields: list[Any]) -> Profile:
-        (_, version, clock, seq, rev, ids, traits, trait_times, scores, levels, dues, due, features, spare) = fields
+        if fields[0] == WITHOUT_MODELS:
+            fields = [*fields, {}]
+        (_, version, clock, seq, rev, ids, traits, trait_times, scores, levels, dues, due, features, spare, models) = (
+            fields
+        )
         profile = self.new(customer)
         profile.version = version
         profile.clock, profile.seq, profile.rev = clock, seq, rev
@@ -97,6 +106,7 @@ class ProfileCodec:
         profile.traits, profile.trait_times, profile.scores = traits, trait_times, scores
         profile.due = NEVER if due is None else due
         profile.spare = spare
+        profile.models = {key: state for key, state in models.items() if key in self.models}
         self._restore_levels(profile, levels)
         for key, state in features.items():
             slot = self.slots.get(key)

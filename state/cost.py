@@ -48,6 +48,8 @@ def full_state(spec: specs.FeatureSpec) -> Any:
         case specs.Sequence():
             open_times = [1 if step.within_ms is None else MOST_CANDIDATES for step in spec.steps[1:]]
             return [TIME, *([TIME] * count for count in open_times)]
+        case specs.CountWithin():
+            return max(_exact(1), _panes("numbers", 1), key=_size)
         case specs.Total():
             value = _VALUES[spec.values]
             if spec.within_ms is not None:

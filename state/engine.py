@@ -11,19 +11,22 @@ from rules.dates import format_ms
 from rules.errors import StateError
 from rules.features import ANY_EVENT, NEVER, can_turn, selectors
 from rules.membership import SegmentUnit, Unit
+from rules.models.unit import ModelUnit
 from state.change import Change
 from state.codec import ProfileCodec
 from state.features import make_feature
 from state.features.base import Caps
+from state.models.sampling import Sampling
 from state.profile import NO_CLOCK, Profile, short_hash
 from state.traits import write_traits, written_traits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rules.conditions import Level
     from rules.ruleset import Ruleset
     from state.event import Event
+    from state.models.scorer import Scorers
 
 DAY_MS: Final = 86_400_000
 TIMER: Final[dict[str, Any]] = {"type": "timer"}
@@ -60,8 +63,19 @@ NO_CHANGE: Final = Applied(duplicate=False, changes=())
 class Engine:
     """One compiled ruleset over profiles. `caps` counts the documented bounds that were reached, by name."""
 
-    def __init__(self, ruleset: Ruleset, *, max_late_ms: int = DAY_MS, view_traits: Sequence[str] = ()) -> None:
-        """Compile; an event more than `max_late_ms` behind its customer's clock takes no part in sequences."""
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        *,
+        max_late_ms: int = DAY_MS,
+        view_traits: Sequence[str] = (),
+        scorers: Scorers | None = None,
+    ) -> None:
+        """Compile; an event more than `max_late_ms` behind its customer's clock takes no part in sequences.
+
+        `scorers` are the models' newest ones; whoever gives them puts newer ones in as they come.
+        """
+        self.scorers: Scorers = {} if scorers is None else scorers
         self.caps: Caps = Caps()
         self.compiled = CompiledRuleset(
             ruleset, lambda spec: make_feature(spec, max_late_ms=max_late_ms, caps=self.caps)
@@ -78,6 +92,9 @@ class Engine:
         indexed = sorted((unit.key, index, unit.names) for index, unit in enumerate(self.units))
         self._own = [entry for entry in indexed if self.units[entry[1]].segmentation is None]
         self._sets = [entry for entry in indexed if self.units[entry[1]].segmentation is not None]
+        self._samplings = [Sampling(unit, self.scorers) if isinstance(unit, ModelUnit) else None for unit in self.units]
+        self._models = [sampling for sampling in self._samplings if sampling is not None]
+        self._model_units = sum(1 << index for index, sampling in enumerate(self._samplings) if sampling is not None)
         self._codec = ProfileCodec(self.compiled)
         self._definition = {"type": "definition", "ruleset": self.version}
         self._counting = self._index_features()
@@ -134,7 +151,7 @@ class Engine:
         if profile.due <= now:
             units |= self._due_units(profile, now)
         if units:
-            found = self._evaluate(profile, now, units)
+            found = self._evaluate(profile, now, units, event)
             if found:
                 cause = {"type": "event", "event": event.name, "message_id": event.message_id}
                 changes += self._emit(profile, now, self._crossed(found), cause)
@@ -172,9 +189,11 @@ class Engine:
             "customer_id": profile.customer,
             "segments": [_shown(level, names) for _, index, names in self._own if (level := levels[index])],
             "segmentations": {
-                key: _shown(level, names) for key, index, names in self._sets if (level := levels[index])
+                key: _shown(level, self._titles(key, names))
+                for key, index, names in self._sets
+                if (level := levels[index])
             },
-            "scores": profile.scores,
+            "scores": {model: said[0] for model, said in profile.scores.items()},
             "traits": {name: value for name, value in profile.traits.items() if name in self.view_traits},
             "seq": profile.seq,
             "rev": profile.rev,
@@ -194,7 +213,9 @@ class Engine:
             if matches is None or matches(event.body):
                 slots[slot] = update(slots[slot], event, now)
                 units |= readers
-        return units
+        for model in self._models:
+            model.note(profile, event)
+        return units | self._model_units
 
     def _write_traits(self, profile: Profile, traits: dict[str, Any], ts: int) -> int:
         write_traits(profile, traits, ts)
@@ -212,7 +233,12 @@ class Engine:
                 units |= 1 << index
         return units
 
-    def _evaluate(self, profile: Profile, t: int, units: int) -> list[Crossing]:
+    def _titles(self, segmentation: str, names: dict[str, str]) -> Mapping[str, str]:
+        """Return what people read for a segmentation's segments; for clusters also what the model makes of them."""
+        scorer = self.scorers.get(segmentation)
+        return names if scorer is None else {**scorer.titles, **names}
+
+    def _evaluate(self, profile: Profile, t: int, units: int, event: Event | None = None) -> list[Crossing]:
         """Evaluate units at `t` in dependency order, each once, those that depend on a crossed one included."""
         found: list[Crossing] = []
         levels, dues = profile.levels, profile.dues
@@ -226,6 +252,11 @@ class Engine:
             if plain is not None:
                 holds, due = plain(profile, t)
                 new = (old or (self.units[index].key, t)) if holds else None
+            elif (model := self._samplings[index]) is not None:
+                due, news = model.step(profile, event, t)
+                new = old
+                if news:
+                    units |= self.compiled.dependents[index]
             else:
                 new, due = self.units[index].evaluate(profile, old, t)
             if due != dues[index]:
@@ -278,6 +309,8 @@ class Engine:
     def _adopt(self, profile: Profile, t: int) -> list[Change]:
         """Bring a profile of another ruleset under this one: every unit at `t`, exits from units that are gone."""
         profile.version = self.version
+        hashes = {model.model: model.unit.hash for model in self._models}
+        profile.scores = {model: said for model, said in profile.scores.items() if said[2] == hashes.get(model)}
         gone, profile.gone = profile.gone, []
         profile.due = NEVER  # it was the old ruleset's; the units' own are written as they are found
         # A level whose segment the segmentation no longer has is left by the evaluation itself.
@@ -290,6 +323,6 @@ class Engine:
         return self._emit(profile, t, crossed + self._crossed(found), self._definition)
 
 
-def _shown(level: Level, names: dict[str, str]) -> dict[str, str]:
+def _shown(level: Level, names: Mapping[str, str]) -> dict[str, str]:
     key, since_ms = level
     return {"key": key, "name": names.get(key, key), "since": format_ms(since_ms)}

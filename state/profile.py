@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from rules.conditions import Level
+    from state.models.sample import Sample
 
 REMEMBERED_IDS: Final = 256
 ID_BYTES: Final = 8
@@ -24,12 +25,14 @@ class Profile:
     `clock` (ms) is the newest of their applied events' times and of the instants of their changes. `slots` has one
     feature state for each feature of the ruleset, `levels` and `dues` one entry for each unit. `spare` holds states of
     features that the ruleset does not use, with the clock at which they fell out of use; `gone` the levels of units
-    that it no longer has. `version` is the ruleset the levels stand under.
+    that it no longer has. `version` is the ruleset the levels stand under. `scores` has what each model last said:
+    [the score, the snapshot's version, the model's definition]. `models` has by definition what `state.models.sampling`
+    keeps; `released` the samples whose label became known, until whoever saves the profile takes them.
     """
 
     __slots__ = (
-        "clock", "customer", "due", "dues", "gone", "ids", "levels", "packed_levels", "rev", "scores", "seq", "slots",
-        "spare", "trait_times", "traits", "version",
+        "clock", "customer", "due", "dues", "gone", "ids", "levels", "models", "packed_levels", "released", "rev",
+        "scores", "seq", "slots", "spare", "trait_times", "traits", "version",
     )  # fmt: skip
 
     def __init__(self, customer: str, version: str, slots: int, units: int) -> None:
@@ -43,6 +46,8 @@ class Profile:
         self.traits: dict[str, Any] = {}
         self.trait_times: dict[str, int] = {}
         self.scores: dict[str, Any] = {}
+        self.models: dict[str, list[Any]] = {}
+        self.released: list[Sample] = []
         self.slots: list[Any] = [None] * slots
         self.levels: list[Level | None] = [None] * units
         self.packed_levels: msgspec.Raw | None = None

@@ -28,6 +28,7 @@ class Customer(Protocol):
     traits: dict[str, Any]
     levels: list[Level | None]
     scores: dict[str, Any]
+    """Model key -> [what it last said (a number, or a cluster's id), its version, its definition]."""
 
 
 class Check(Protocol):
@@ -53,7 +54,10 @@ class Binder(Protocol):
         """Note that the unit being compiled reads these traits."""
 
     def read_model(self, model: str) -> None:
-        """Note that the unit being compiled reads this model's scores."""
+        """Note that the unit being compiled reads what this model says."""
+
+    def clusters(self, model: str, label: str) -> list[str]:
+        """Return the ids of the model's clusters that go by a label: the label itself, and those that are called so."""
 
 
 class Condition(Model):
@@ -65,6 +69,10 @@ class Condition(Model):
 
     def references(self) -> Sequence[str]:
         """Return the segments that this condition itself asks about."""
+        return ()
+
+    def models(self) -> Sequence[str]:
+        """Return the models that this condition itself asks."""
         return ()
 
     def warnings(self) -> Sequence[tuple[str, str]]:

@@ -23,6 +23,7 @@ class Membership(Model):
 
 
 def plain_is_key(value: Any) -> Any:
+    """Return a plain text as the mapping it stands for."""
     return {"key": value} if isinstance(value, str) else value
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
 from rules.comparisons import Key, Model, NumberComparison, describe, describe_words, operators, value_test
 from rules.conditions.base import Binder, Check, Condition, Customer, Leaf, Verdict
 from rules.features import NEVER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 class ModelScore(NumberComparison):
@@ -36,6 +39,10 @@ class Score(Condition):
 
     score: ModelScore
 
+    def models(self) -> Sequence[str]:
+        """Return the model asked."""
+        return [self.score.model]
+
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the newest score."""
         binder.read_model(self.score.model)
@@ -54,6 +61,10 @@ class Cluster(Condition):
 
     cluster: ModelCluster
 
+    def models(self) -> Sequence[str]:
+        """Return the model asked."""
+        return [self.cluster.model]
+
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the newest cluster."""
         binder.read_model(self.cluster.model)
@@ -62,7 +73,7 @@ class Cluster(Condition):
             f"{path}.cluster",
             f"is {label}",
             self.cluster.model,
-            value_test({"eq": label}),
+            value_test({"in": binder.clusters(self.cluster.model, label)}),
             f"cluster {self.cluster.model} is {label}",
         )
 
@@ -83,10 +94,18 @@ class ModelCheck(Leaf):
         """Return the truth; it turns only when the model says something new."""
         del t
         said = customer.scores.get(self.model)
-        return (said is not None and self.test(said)), NEVER
+        return (said is not None and self.test(said[0])), NEVER
 
     def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
         """Return what the model last said."""
         del t
         said = customer.scores.get(self.model)
-        return said, f"{self.text} ({'no score yet' if said is None else said})"
+        if said is None:
+            return None, f"{self.text} (no score yet)"
+        return said[0], f"{self.text} ({said[0]}, version {said[1]})"
+
+    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
+        """Yield the one entry of `because`, with the model and the version that said it."""
+        for entry in super().explain(customer, t):
+            said = customer.scores.get(self.model)
+            yield entry | {"model": self.model, "version": None if said is None else said[1]}

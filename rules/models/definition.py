@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeGuard
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
+from rules.canonical import canonical_json, version_of
 from rules.comparisons import Duration, Key, Model, Number
 from rules.conditions.base import EventMatch, EventName, Path
 from rules.durations import format_duration
 from rules.features import ANY_EVENT
 from rules.models.feature import Feature
-from rules.canonical import canonical_json, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ class _ModelBase(Model):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Return the names of a vector's numbers, in its order: features by key, each one's bins or values in theirs."""
+        """Return the names of a vector's numbers in its order: features by key, each one's bins or values in theirs."""
         return tuple(name for key in sorted(self.features) for name in self.features[key].names(key))
 
     def references(self) -> Iterator[tuple[str, str]]:
@@ -189,6 +189,11 @@ class Clusters(_ModelBase):
     labels: dict[Annotated[str, Field(pattern=r"^c[1-9][0-9]*$")], Annotated[str, Field(min_length=1)]] = Field(
         default={}, description="what a person reads for a cluster; made from its centre where absent"
     )
+
+
+def is_segmentation(model: AnyModel) -> TypeGuard[Clusters]:
+    """Return whether a model's clusters are a segmentation."""
+    return isinstance(model, Clusters) and model.as_segmentation
 
 
 class Anomaly(_ModelBase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -41,7 +42,7 @@ class TotalOf(EventMatch):
 
 
 def _listed(bins: Any) -> Any:
-    if isinstance(bins, list) and any(a >= b for a, b in zip(bins, bins[1:], strict=False)):
+    if isinstance(bins, list) and any(a >= b for a, b in pairwise(bins)):
         message = "is not ascending; write each bound once, the lowest first"
         raise ValueError(message)
     return bins
@@ -57,9 +58,9 @@ class Feature(Model):
     trait: Path | dict[Path, TraitComparison] | None = Field(
         default=None, description="a trait's number (true is 1); or comparisons, 1 while all hold, else 0"
     )
-    in_segment: Annotated[
-        Membership | None, BeforeValidator(plain_is_key, json_schema_input_type=str | Membership)
-    ] = Field(default=None, description="1 while the customer is in that segment, else 0")
+    in_segment: Annotated[Membership | None, BeforeValidator(plain_is_key, json_schema_input_type=str | Membership)] = (
+        Field(default=None, description="1 while the customer is in that segment, else 0")
+    )
     unit: Literal["ms", "s", "m", "h", "d", "w"] = Field(default="d", description="of since_last and since_first")
     missing: Number | None = Field(default=None, description="the value where there is none; 0 where absent")
     bins: Annotated[list[Number], Field(min_length=1), BeforeValidator(_listed)] | None = Field(
@@ -113,7 +114,7 @@ class Feature(Model):
             return tuple(f"{key}={_written(value)}" for value in self.one_of)
         if self.bins is not None:
             bins = [_written(bound) for bound in self.bins]
-            between = [f"{key}={low}..{high}" for low, high in zip(bins, bins[1:], strict=False)]
+            between = [f"{key}={low}..{high}" for low, high in pairwise(bins)]
             return (f"{key}<{bins[0]}", *between, f"{key}>={bins[-1]}")
         return (key,)
 

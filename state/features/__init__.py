@@ -27,6 +27,8 @@ def make_feature(spec: specs.FeatureSpec, *, max_late_ms: int, caps: Caps) -> An
             return NewestTimes(spec)
         case specs.Sequence():
             return Sequence(spec, max_late_ms, caps)
+        case specs.CountWithin():
+            return Windowed(spec, caps)
         case specs.Total():
             if spec.within_ms is not None:
                 return Windowed(spec, caps)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
-from rules.features import NEVER
+from rules.features import NEVER, CountWithin
 from state.features import distinct
 from state.features.base import Caps, pack_int
 from state.features.values import divide_half_even, millionths, value_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rules.features import Total
     from state.event import Event
 
@@ -31,8 +33,8 @@ FIRST_TS, FIRST, LAST_TS, LAST = range(1, 5)
 class Windowed:
     """Values in a window, of one form: `numbers`, `scalars` or `distinct` (hashes)."""
 
-    def __init__(self, spec: Total, caps: Caps) -> None:
-        """Keep the definition; `caps` counts the switches to panes and the estimates."""
+    def __init__(self, spec: Total | CountWithin, caps: Caps) -> None:
+        """Keep the definition; `caps` counts the switches to panes and the estimates. A count is a sum of ones."""
         within_ms = spec.within_ms
         if within_ms is None:
             message = "a total with no window is a running one"
@@ -41,9 +43,12 @@ class Windowed:
         self.caps = caps
         self.within_ms = within_ms
         self.pane_ms = max(1, -(-within_ms // PANES))
-        self.values = value_reader(spec)
-        self.numbers = spec.values == "numbers"
-        self.distinct = spec.values == "distinct"
+        form = "numbers" if isinstance(spec, CountWithin) else spec.values
+        self.values: Callable[[dict[str, Any]], list[Any]] = (
+            _one if isinstance(spec, CountWithin) else value_reader(spec)
+        )
+        self.numbers = form == "numbers"
+        self.distinct = form == "distinct"
 
     def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
         """Return the state with the event's values, without what has left the window at `now`."""
@@ -178,6 +183,11 @@ class Windowed:
                 return panes[0][FIRST], until
             case _:
                 return panes[-1][LAST], self._leaves_at(panes[-1])
+
+
+def _one(body: dict[str, Any]) -> list[Any]:
+    del body
+    return [1]
 
 
 def _first_without_equal(values: list[Any]) -> int:
