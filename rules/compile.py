@@ -162,7 +162,8 @@ def _visit(start: str, asks: dict[str, list[str]], order: dict[str, None]) -> No
             order[key] = None
         elif following in path:
             circle = [*list(path)[list(path).index(following) :], following]
-            message = "these ask about each other in a circle: " + " → ".join(circle)
+            what = "these ask about each other" if any(":" in one for one in circle) else "in_segment goes"
+            message = f"{what} in a circle: {' → '.join(circle)}"
             raise ValueError(message)
         else:
             path[following] = None

@@ -183,12 +183,13 @@ class _CrossCheck:
         try:
             unit_order(ruleset)
         except ValueError as error:
+            what = "in_segment" if str(error).startswith("in_segment") else "references"
             start = str(error).partition(": ")[2].partition(" → ")[0]
             sections = (("segments", self.segments), ("segmentations", self.segmentations), ("models", self.models))
             for name, section in sections:
                 for index, definition in section.valid.items():
                     if start in (definition.key, node_key(definition.key)):
-                        yield self.place(name, index, ("key",), f"{error}; take one of these references out")
+                        yield self.place(name, index, ("key",), f"{error}; take one of these {what} out")
                         return
 
     def warnings(self) -> Iterator[Problem]:

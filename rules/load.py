@@ -28,6 +28,9 @@ SECTIONS: Final[dict[str, TypeAdapter[Any]]] = {
 }
 
 
+KNOWN: Final = tuple(SECTIONS)
+
+
 def load_ruleset(path: str | Path) -> Ruleset:
     """Return the ruleset of a file, or of all `.yaml`, `.yml` and `.json` files of a folder, in their names' order.
 
@@ -110,7 +113,7 @@ class _Loader:
         line = parsed.lines[(key,)]
         if key not in SECTIONS:
             near = nearest(key, list(SECTIONS))
-            remedy = f"did you mean {near}?" if near else f"known are {', '.join(SECTIONS)}"
+            remedy = f"did you mean {near}?" if near else f"known are {', '.join(KNOWN[:-1])} and {KNOWN[-1]}"
             self.problems.append(Problem(file, line, key, f"is unknown; {remedy}"))
         elif value is not None and not isinstance(value, list):
             self.problems.append(Problem(file, line, key, "is no list; begin each definition with - key:"))

@@ -273,7 +273,7 @@ FAULTY = [
         ("1: segments: is no list; begin each definition with - key:",),
     ),
     Faulty("unknown top", "segment:\n  - key: a\n", ("1: segment: is unknown; did you mean segments?",)),
-    Faulty("unknown top2", "foo: 1\n", ("1: foo: is unknown; known are segments and segmentations",)),
+    Faulty("unknown top2", "foo: 1\n", ("1: foo: is unknown; known are segments, segmentations and models",)),
     Faulty(
         "tabs",
         "segments:\n\t- key: a\n",
@@ -302,7 +302,7 @@ FAULTY = [
         "merge key",
         "x: &d {within: 3d}\nsegments:\n  - key: a\n    when: {did: {<<: *d, event: X}}\n",
         (
-            "1: x: is unknown; known are segments and segmentations",
+            "1: x: is unknown; known are segments, segmentations and models",
             "4: segments[0].when.did: << (merging) is not part of YAML 1.2; write the keys out, or give a whole value an alias",
         ),
         code=True,
