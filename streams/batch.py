@@ -1,4 +1,7 @@
-"""What one commit carries: the events of a chunk, or the timers of a sweep, applied to their profiles."""
+"""What one commit carries: the events of a chunk, or the timers of a sweep, applied to their profiles.
+
+A batch takes no more once its changes weigh enough: the caller commits it, and goes on with another.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,13 @@ SIGN = {"entered": 1, "exited": -1}
 TURN_S = 0.02
 """How long a batch may keep the event loop to itself: replies, heartbeats and other partitions wait for it."""
 
+MOST_BYTES = 4 << 20
+"""A batch whose changes weigh more is full: store, topic and memory take them in pieces, however many there are."""
+
+_CHANGE_BYTES = 500
+_REASON_BYTES = 150
+_QUOTED = 3
+
 
 class Batch:
     """Applies events and timers, and remembers whom they touched.
@@ -54,21 +64,32 @@ class Batch:
         self.rejections: list[Rejection] = []
         self.dropped: dict[str, None] = {}
         """Customers whose due entry goes without a change: their timers cannot be evaluated."""
+        self.weight_bytes = 0
+        """About what the changes come to on the wire."""
         self.applied = 0
         self.duplicates = 0
         self.newest_event_ms = NEVER_MS
 
-    async def apply(self, events: Sequence[tuple[Record, Event]]) -> None:
-        """Apply the events in order; one on which the engine raises is rejected, and its customer restored."""
-        await self._profiles.load({event.customer: None for _, event in events})
-        start = 0
-        while start < len(events):
+    @property
+    def full(self) -> bool:
+        """Whether this is enough for one commit."""
+        return self.weight_bytes > MOST_BYTES
+
+    async def apply(self, events: Sequence[tuple[Record, Event]], first: int = 0) -> int:
+        """Apply the events from index `first` on, in order, until all are or the batch is full; return the next index.
+
+        One on which the engine raises is rejected, and its customer restored.
+        """
+        await self._profiles.load({event.customer: None for _, event in events[first:]})
+        start = first
+        while start < len(events) and not self.full:
             start, poisoned = self._apply_from(events, start)
             if poisoned:
-                await self._restore(events, start)
+                await self._restore(events, first, start)
                 start += 1
             elif start < len(events):
                 await asyncio.sleep(0)
+        return start
 
     def _apply_from(self, events: Sequence[tuple[Record, Event]], start: int) -> tuple[int, bool]:
         """Apply from index `start` for one turn; return where it ended, and whether the engine raised on that event."""
@@ -86,7 +107,7 @@ class Batch:
                     self.rejections.append(Rejection(events[index][0], error.reason, error.detail))
                     continue
                 if applied.changes:
-                    self.changes.extend(applied.changes)
+                    self._add(applied.changes)
                 if applied.duplicate:
                     self.duplicates += 1
                     continue
@@ -94,7 +115,7 @@ class Batch:
                 if event.customer not in before:
                     before[event.customer] = was
                 newest_ms = max(newest_ms, event.ts)
-                if perf_counter() > ends_s:
+                if perf_counter() > ends_s or self.weight_bytes > MOST_BYTES:
                     return index + 1, False
         except Exception:
             record = events[index][0]
@@ -104,24 +125,29 @@ class Batch:
             self.newest_event_ms = newest_ms
         return len(events), False
 
-    async def _restore(self, events: Sequence[tuple[Record, Event]], poisoned: int) -> None:
-        """Reject one event, and put its customer back to where they stood just before it."""
+    async def _restore(self, events: Sequence[tuple[Record, Event]], first: int, poisoned: int) -> None:
+        """Reject one event, and put its customer back to where they stood just before it.
+
+        What came before index `first` is not this batch's: the store has it.
+        """
         record, bad = events[poisoned]
         detail = "an unexpected error; the worker's log has its trace"
         self.rejections.append(Rejection(record, INTERNAL, detail))
         self._poison.hit(f"{record.topic}/{record.partition}: offset {record.offset}")
         profile = await self._profiles.reload(bad.customer)
         rejected = {id(rejection.record) for rejection in self.rejections}
-        for record, event in events[:poisoned]:
+        for record, event in events[first:poisoned]:
             if event.customer == bad.customer and id(record) not in rejected:
                 self._engine.apply(profile, event)  # its changes are in the batch already
 
-    async def advance(self, customers: Iterable[str], before_ms: int) -> None:
-        """Fire what is due strictly before the instant for each of these customers."""
+    async def advance(self, customers: Iterable[str], before_ms: int) -> bool:
+        """Fire what is due strictly before the instant for each of these customers; False where the batch got full."""
         customers = list(customers)
         await self._profiles.load(customers)
         turn = _Turn()
         for customer in customers:
+            if self.full:
+                return False
             await turn.give_way()
             profile = self._profiles.known[customer]
             was = profile.rev, profile.due
@@ -135,14 +161,20 @@ class Batch:
                 await self._profiles.reload(customer)
                 self.dropped[customer] = None
             else:
-                self.changes.extend(changes)
+                self._add(changes)
                 self.before[customer] = was
+        return True
 
-    async def adopt(self, customers: Sequence[str], at_ms: int) -> None:
-        """Bring those of these customers who stand under another ruleset under the engine's."""
+    async def adopt(self, customers: Sequence[str], at_ms: int) -> int:
+        """Bring those of these customers who stand under another ruleset under the engine's, until the batch is full.
+
+        Return how many of them are dealt with.
+        """
         await self._profiles.load(customers)
         turn = _Turn()
-        for customer in customers:
+        for number, customer in enumerate(customers):
+            if self.full:
+                return number
             await turn.give_way()
             profile = self._profiles.known[customer]
             if profile.version == self._engine.version:
@@ -155,8 +187,13 @@ class Batch:
                 self._poison.hit(f"changeover of customer {customer!r}")
                 await self._profiles.reload(customer)
             else:
-                self.changes.extend(changes)
+                self._add(changes)
                 self.before[customer] = was
+        return len(customers)
+
+    def _add(self, changes: Sequence[Change]) -> None:
+        self.changes.extend(changes)
+        self.weight_bytes += _weigh(changes)
 
     def profile(self, customer: str) -> Profile:
         """Return the customer's profile as the batch leaves it."""
@@ -196,6 +233,17 @@ class Batch:
     def entries(self, app_id: str, commit: int) -> list[Entry]:
         """Return the changes as outbox entries of this commit."""
         return [make_entry(app_id, change, commit) for change in self.changes]
+
+
+def _weigh(changes: Sequence[Change]) -> int:
+    """Return about how many bytes of JSON these are; the changes of one evaluation share their list of segments."""
+    weight, segments, listed = 0, None, 0
+    for change in changes:
+        if change.segments is not segments:
+            segments = change.segments
+            listed = sum(map(len, segments)) + _QUOTED * len(segments)
+        weight += _CHANGE_BYTES + _REASON_BYTES * len(change.because) + listed
+    return weight
 
 
 class _Turn:

@@ -10,6 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streams.parts import Parts
 
 PAUSE_S = 0.1
@@ -26,6 +28,7 @@ class Changeover:
         self._slice = max(1, round(parts.settings.changeover_rate * PAUSE_S))
         self._cursor = 0
         self._next_s = 0.0
+        self._left: list[str] = []
         self.pending = pending
 
     def turn(self) -> bool:
@@ -38,7 +41,15 @@ class Changeover:
 
     async def customers(self) -> list[str]:
         """Return the next customers to look at, and note when these were the last."""
-        self._next_s = time.monotonic() + PAUSE_S
-        self._cursor, found = await self._store.customers(self._partition, self._cursor, self._slice)
+        if self._left:
+            found, self._left = self._left, []
+        else:
+            self._next_s = time.monotonic() + PAUSE_S
+            self._cursor, found = await self._store.customers(self._partition, self._cursor, self._slice)
         self.pending = self._cursor != 0
         return list(dict.fromkeys(found))
+
+    def leave(self, customers: Sequence[str]) -> None:
+        """Take back those of the last customers who were not dealt with; the next turn, at once, is theirs."""
+        if customers:
+            self._left, self._next_s, self.pending = list(customers), 0.0, True

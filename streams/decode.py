@@ -30,6 +30,10 @@ class Decoded(NamedTuple):
     ticks: int
     newest_broker_ms: int
 
+    def rejected_in(self, first: int, next_offset: int) -> list[Rejection]:
+        """Return the rejections of records from offset `first` up to, without it, `next_offset`."""
+        return [rejection for rejection in self.rejections if first <= rejection.record.offset < next_offset]
+
 
 def decode_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Decoded:
     """Decode all records of a chunk.

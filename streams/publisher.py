@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import (
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aiokafka.producer.message_accumulator import BatchBuilder
+    from aiokafka.structs import RecordMetadata
 
     from streams.changes import Entry
     from streams.fence import Right
+
+_AHEAD = 1
+"""Batches on their way while the next one is made."""
 
 _REFUSED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber)
 
@@ -43,7 +48,7 @@ class Publisher:
     """
 
     def __init__(self, right: Right, app_id: str, topic: str, partition: int, *, deadline_s: float) -> None:
-        """`deadline_s` bounds one publish: an idempotent producer would retry for ever."""
+        """`deadline_s` bounds the wait for each batch of 1 MB: an idempotent producer would retry for ever."""
         self._right = right
         self._app_id = app_id
         self._topic = topic
@@ -57,9 +62,7 @@ class Publisher:
         wanted = [entry for entry in entries if entry.id not in self.unseen]
         if wanted:
             try:
-                async with asyncio.timeout(self._deadline_s):
-                    await self._right.check()
-                    end = await self._send(wanted)
+                end = await self._send(wanted)
             except _REFUSED as error:
                 message = f"partition {self._partition}: the broker refuses this publisher ({error!r}): another has it"
                 raise Fenced(message) from None
@@ -76,11 +79,29 @@ class Publisher:
 
     async def _send(self, entries: Sequence[Entry]) -> int | None:
         """Return the offset after the last one, None where the broker did not say (a repeat it had already)."""
-        producer, futures, count = self._right.producer, [], 0
-        for batch, count in self._batches(entries):  # noqa: B007 - the last one's is needed
-            futures.append(await producer.send_batch(batch, self._topic, partition=self._partition))
-        results = await asyncio.gather(*futures)
-        return results[-1].offset + count if results[-1].offset >= 0 else None
+        waiting: deque[asyncio.Future[RecordMetadata]] = deque()
+        offset = count = 0
+        try:
+            for batch, count in self._batches(entries):  # noqa: B007 - the last one's is needed
+                async with asyncio.timeout(self._deadline_s):
+                    await self._right.check()
+                    sent = await self._right.producer.send_batch(batch, self._topic, partition=self._partition)
+                waiting.append(sent)
+                if len(waiting) > _AHEAD:
+                    await self._acknowledged(waiting)
+            while waiting:
+                offset = await self._acknowledged(waiting)
+        finally:
+            for sent in waiting:
+                sent.add_done_callback(_forget)
+        return offset + count if offset >= 0 else None
+
+    async def _acknowledged(self, waiting: deque[asyncio.Future[RecordMetadata]]) -> int:
+        """Wait for the oldest batch on its way; return its offset."""
+        async with asyncio.timeout(self._deadline_s):
+            metadata = await waiting[0]
+        waiting.popleft()
+        return int(metadata.offset)
 
     def _batches(self, entries: Sequence[Entry]) -> Iterator[tuple[BatchBuilder, int]]:
         """Yield batches that the broker takes, each with its number of records."""
@@ -95,3 +116,9 @@ class Publisher:
                 batch.append(key=key, value=value, timestamp=None, headers=headers)
             count += 1
         yield batch, count
+
+
+def _forget(sent: asyncio.Future[RecordMetadata]) -> None:
+    """Ask for the outcome of a batch that nobody waits for any more, so that asyncio does not complain of it."""
+    if not sent.cancelled():
+        sent.exception()

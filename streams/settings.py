@@ -106,7 +106,8 @@ class Settings(BaseSettings):
     )
     sweep_customers: int = Field(500, ge=1, le=10_000, description="Customers whose timers fire in one commit.")
     publish_deadline: Patience = Field(
-        10_000, description="How long one chunk's changes may take to be acknowledged; then the partition starts over."
+        10_000,
+        description="How long changes, 1 MB at a time, may take to be acknowledged; then the partition starts over.",
     )
     takeover_deadline: Patience = Field(
         30_000, description="How long one step of taking a partition over may take before it is tried again."

@@ -1,8 +1,9 @@
 """One worker's ownership of one partition, from take-over until somebody else has it: chunks in, changes out.
 
 All of a tenure happens in one task, step by step: a chunk, a sweep, a chunk. Each step ends with a commit, the
-publication of what it made, the views, and the acknowledgement to Faust. A step that fails ends the tenure; the next
-one begins where the store stands. Nothing is shared between tenures.
+publication of what it made, the views, and the acknowledgement to Faust; one that makes very many changes has several
+commits, each published before the next. A step that fails ends the tenure; the next one begins where the store stands.
+Nothing is shared between tenures.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from streams.chunk import Chunk
+    from streams.decode import Decoded
     from streams.definitions import Active
     from streams.parts import Parts
     from streams.takeover import Taken
@@ -144,6 +146,8 @@ class Tenure:
                 self._at_work = True
                 await self._take(self._inbox.popleft())
                 self._at_work = False
+            if self._closing:
+                break
             await self._sweep()
             await self._change_over()
             if not self._inbox:
@@ -171,7 +175,7 @@ class Tenure:
                 await self._wake.wait()
 
     async def _take(self, delivery: Delivery) -> None:
-        """Apply a chunk, from its records to Faust's acknowledgement."""
+        """Apply a chunk, from records to acknowledgement; only a part of it where the tenure closes meanwhile."""
         chunk, parts = delivery.chunk, self._parts
         if chunk.number != self._expected or chunk.records[0].offset < self.next_offset:
             message = (
@@ -180,22 +184,32 @@ class Tenure:
             )
             raise TenureOver(message)
         self._expected += 1
-        batch = self._batch()
         now_ms = parts.now_ms() if parts.settings.allow_create_time else None
         decoded = decode_chunk(chunk, parts.clock, now_ms)
         self._sweeper.read(decoded.newest_broker_ms)
-        batch.rejections += decoded.rejections
-        await batch.apply(decoded.events)
+        done = await self._take_part(chunk, decoded, 0)
+        while done < len(decoded.events):
+            if self._closing:
+                return  # the next owner reads on from here
+            done = await self._take_part(chunk, decoded, done)
+        parts.counters.ticks += decoded.ticks
+        delivery.acknowledge()
+
+    async def _take_part(self, chunk: Chunk, decoded: Decoded, first: int) -> int:
+        """Apply as many events, from index `first` on, as one commit carries; return the index of the next one."""
+        events, batch, begin = decoded.events, self._batch(), self.next_offset
+        done = await batch.apply(events, first)
+        self.next_offset = events[done][0].offset if done < len(events) else chunk.next_offset
+        rejected = decoded.rejected_in(begin, self.next_offset)
+        batch.rejections += rejected
         if batch.rejections:
-            await parts.rejected.send(batch.rejections)
+            await self._parts.rejected.send(batch.rejections)
         self._sweeper.newest_event_ms = max(self._sweeper.newest_event_ms, batch.newest_event_ms)
-        self.next_offset = chunk.next_offset
         if decoded.ticks < len(chunk.records):
             await self._commit(batch)
-        parts.counters.events += len(chunk.records) - decoded.ticks
-        parts.counters.ticks += decoded.ticks
-        self.applied = chunk.next_offset
-        delivery.acknowledge()
+        self._parts.counters.events += done - first + len(rejected)
+        self.applied = self.next_offset
+        return done
 
     async def _sweep(self) -> None:
         """Fire what is due and certain, in turns with chunks that wait."""
@@ -219,11 +233,12 @@ class Tenure:
         """Fire some of what is due strictly before the instant; return whether there may be more."""
         limit = self._parts.settings.sweep_customers
         due = await self._parts.store.due(self.partition, before_ms, limit)
+        through = True
         if due:
             batch = self._batch()
-            await batch.advance([customer for customer, _ in due], before_ms)
+            through = await batch.advance([customer for customer, _ in due], before_ms)
             await self._commit(batch, swept=True)
-        if len(due) < limit:
+        if through and len(due) < limit:
             await self._sweeper.look()
             return False
         return True
@@ -236,8 +251,8 @@ class Tenure:
         if at_ms is None:
             self._sweeper.moved([NEVER_MS + 1])  # asks for a tick, which tells the broker's time
             return
-        batch = self._batch()
-        await batch.adopt(await self._changeover.customers(), at_ms)
+        batch, customers = self._batch(), await self._changeover.customers()
+        self._changeover.leave(customers[await batch.adopt(customers, at_ms) :])
         await self._commit(batch, swept=True)
 
     def _batch(self) -> Batch:

@@ -15,6 +15,7 @@ from state.engine import Engine
 from state.memory import MemoryStore
 from state.store import Commit
 from streams.batch import Batch
+from streams.changes import value_of
 from streams.clocks import LiveClock
 from streams.events import decode_event
 from streams.poison import PoisonLimit
@@ -141,6 +142,68 @@ async def test_a_sweep_fires_and_removes_what_is_due() -> None:
 
 
 @pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a batch be full with its first change."""
+    monkeypatch.setattr("streams.batch.MOST_BYTES", 0)
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_a_full_batch_takes_no_more_events() -> None:
+    """A customer changes nothing at a repeated event: those go along, up to and including the next change."""
+    bench = Bench()
+    events = [bench.event("a", 1_000, "m1"), bench.event("a", 1_000, "m1"), bench.event("b", 1_000)]
+    batch = bench.batch()
+    assert await batch.apply(events) == 1
+    assert batch.full
+    await bench.commit(batch)
+    batch = bench.batch()
+    assert await batch.apply(events, 1) == 3
+    assert (batch.duplicates, batch.applied, list(batch.before)) == (1, 1, ["b"])
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_a_full_batch_leaves_the_other_customers_timers_due() -> None:
+    bench = Bench()
+    for customer in "abc":
+        batch = bench.batch()
+        assert await batch.apply([bench.event(customer, 1_000)]) == 1
+        await bench.commit(batch)
+    batch = bench.batch()
+    assert not await batch.advance(["a", "b", "c"], 9_000)
+    assert batch.due(set(), all_of_them=True) == {"a": None}
+    await bench.commit(batch)
+    assert await bench.store.due(0, 9_000, 10) == [("b", 3_000), ("c", 3_000)]
+    for customer in "bc":
+        batch = bench.batch()
+        assert await batch.advance([customer], 9_000)
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_a_full_batch_leaves_the_other_customers_under_the_old_ruleset() -> None:
+    bench = Bench()
+    for customer in "ab":
+        batch = bench.batch()
+        await batch.apply([bench.event(customer, 1_000)])
+        await bench.commit(batch)
+    newer = Engine(load_text("segments: [{key: other, when: {did: {event: '*'}}}]"))
+    profiles = Profiles(bench.store, newer, 0, 100)
+    batch = Batch(newer, profiles, bench.limit)
+    assert await batch.adopt(["a", "b"], 2_000) == 1
+    assert list(batch.before) == ["a"]
+    batch = Batch(newer, profiles, bench.limit)
+    assert await batch.adopt(["a", "b"], 2_000) == 2
+    assert list(batch.before) == ["b"]
+
+
+def test_a_change_weighs_about_what_it_is_on_the_wire() -> None:
+    batch = Bench().batch()
+    profile = ENGINE.new("a")
+    batch._add(ENGINE.apply(profile, Bench().event("a", 1_000)[1]).changes)  # noqa: SLF001 - the sum is the batch's own
+    sent = sum(len(value_of(entry, "2026-01-01T00:00:00.000Z")) for entry in batch.entries("app", 1))
+    assert 0.5 < batch.weight_bytes / sent < 2
+
+
+@pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine raise at events named Bad, after it has changed something."""
     apply = ENGINE.apply
@@ -180,6 +243,20 @@ async def test_a_poisoned_event_leaves_no_trace(bad: int, committed: int) -> Non
         reasons = [rejection.reason for rejection in first.rejections + second.rejections]
         assert reasons == ([] if one is plain else ["internal"])
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.usefixtures("poisoned", "tiny")
+async def test_a_poisoned_event_takes_back_nothing_that_an_earlier_batch_of_its_chunk_committed() -> None:
+    bench = Bench()
+    events = [bench.event("a", 1_000, "m1"), bench.event("a", 1_100, name="Bad"), bench.event("a", 1_200, "m3")]
+    index, batch = 0, bench.batch()
+    while index < len(events):
+        batch = bench.batch()
+        index = await batch.apply(events, index)
+        await bench.commit(batch)
+    saved = ENGINE.decode("a", (await bench.store.load(0, ["a"]))[0] or b"")
+    assert len(saved.ids) == 2 * 8
+    assert batch.applied == 1
 
 
 @pytest.mark.usefixtures("poisoned")

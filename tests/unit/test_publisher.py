@@ -29,6 +29,7 @@ class FakeProducer:
         self.counts: list[int] = []
         self.end = 100
         self.answer: BaseException | int | None = None
+        self.takes_s = 0.0
 
     def create_batch(self) -> BatchBuilder:
         return BatchBuilder(self.most_bytes, 0, is_transactional=False)
@@ -42,7 +43,8 @@ class FakeProducer:
         if isinstance(offset, BaseException):
             future.set_exception(offset)
         else:
-            future.set_result(RecordMetadata(*PLACE, PLACE, offset, None, 1, 0))
+            metadata = RecordMetadata(*PLACE, PLACE, offset, None, 1, 0)
+            asyncio.get_running_loop().call_later(self.takes_s, future.set_result, metadata)
         return future
 
 
@@ -136,6 +138,22 @@ async def test_a_publish_has_a_deadline(publisher: Publisher, right: FakeRight) 
     right.check = hang  # type: ignore[method-assign]  # a broker that does not answer
     with pytest.raises(ServiceError, match="TimeoutError"):
         await publisher.publish(entries(1))
+
+
+async def test_the_deadline_is_each_batchs(right: FakeRight, producer: FakeProducer) -> None:
+    """Two batches at a time, 30 in all: 1.5 s of waiting for a broker that gets on."""
+    producer.most_bytes, producer.takes_s = 10, 0.1
+    publisher = Publisher(right, "app", "changes", 0, deadline_s=1)
+    await publisher.publish(entries(30))
+    assert publisher.marker == 130
+
+
+async def test_a_batch_that_is_not_acknowledged_ends_the_publish(right: FakeRight, producer: FakeProducer) -> None:
+    producer.most_bytes, producer.takes_s = 10, 60
+    publisher = Publisher(right, "app", "changes", 0, deadline_s=0.1)
+    with pytest.raises(ServiceError, match="TimeoutError"):
+        await publisher.publish(entries(30))
+    assert (len(producer.counts), publisher.marker) == (2, None)
 
 
 async def test_what_is_out_already_is_not_sent_and_the_marker_waits_for_it(
