@@ -2,7 +2,7 @@
 
 Measured on states built to the bounds of `state.features` and written by the profile's own codec, not added up by
 hand. Times and numbers count 9 bytes, as msgpack writes what does not fit 32 bits; texts that `first` and `last` keep
-are taken as `TEXT_CHARS` long. Traits and scores are not in it: they are what `identify` and the models say.
+are taken as `TEXT_CHARS` long. Traits are not in it: they are what `identify` says.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import msgspec
 
 from rules import features as specs
 from rules.features import NEVER
+from rules.models.unit import ModelUnit
 from state.features.distinct import KEPT
 from state.features.sequence import MOST_CANDIDATES
 from state.features.windowed import MOST_VALUES, PANES
 from state.profile import ID_BYTES, REMEMBERED_IDS
 
 if TYPE_CHECKING:
+    from rules.conditions import Level
+    from rules.membership import Unit
     from state.engine import Engine
     from state.profile import Profile
 
@@ -74,6 +77,20 @@ def _size(state: Any) -> int:
     return len(msgspec.msgpack.encode(state))
 
 
+def model_bytes(unit: ModelUnit) -> int:
+    """Return the bytes that a model takes in a profile at most, beside its features: times, score, waiting samples."""
+    return _size({unit.hash: _full_model(unit)}) + _size({unit.model: _full_score(unit)})
+
+
+def _full_model(unit: ModelUnit) -> list[Any]:
+    waiting = [TIME, "event", [NUMBER] * len(unit.definition.feature_names), TIME, NUMBER, 1 << 20]
+    return [TIME, TIME, TIME, [waiting] * unit.definition.most_pending]
+
+
+def _full_score(unit: ModelUnit) -> list[Any]:
+    return [NUMBER, 1 << 20, unit.hash]
+
+
 def new_bytes(engine: Engine) -> int:
     """Return the bytes of a customer of whom one event came that no condition counts."""
     profile = _standing(engine)
@@ -87,14 +104,22 @@ def full_bytes(engine: Engine) -> int:
     profile.ids += bytes(ID_BYTES * REMEMBERED_IDS)
     profile.slots = [full_state(spec) for spec in engine.compiled.specs]
     profile.dues = [TIME] * len(engine.units)
-    profile.levels = [(max(unit.names, key=len), TIME) for unit in engine.units]
+    profile.levels = list(map(_longest, engine.units))
+    models = [unit for unit in engine.units if isinstance(unit, ModelUnit)]
+    profile.models = {unit.hash: _full_model(unit) for unit in models}
+    profile.scores = {unit.model: _full_score(unit) for unit in models}
     return len(engine.encode(profile))
 
 
 def _standing(engine: Engine) -> Profile:
     profile = engine.new("")
     profile.clock = profile.due = profile.seq = profile.rev = TIME
-    profile.levels = [
-        (max(unit.names, key=len), TIME) if unit.segmentation is not None else None for unit in engine.units
-    ]
+    profile.levels = [_longest(unit) if unit.segmentation is not None else None for unit in engine.units]
     return profile
+
+
+def _longest(unit: Unit) -> Level | None:
+    """Return the level in the unit's segment of the longest key; a model has none, clusters are `c` and a number."""
+    if isinstance(unit, ModelUnit):
+        return None
+    return (max(unit.names, key=len) if unit.names else "c64"), TIME

@@ -99,6 +99,11 @@ class _ModelBase(Model):
         """Return the names of a vector's numbers in its order: features by key, each one's bins or values in theirs."""
         return tuple(name for key in sorted(self.features) for name in self.features[key].names(key))
 
+    @property
+    def most_pending(self) -> int:
+        """Return how many samples wait for their label at most: none where there are no labels."""
+        return 0
+
     def references(self) -> Iterator[tuple[str, str]]:
         """Yield (feature, segment) of each segment that a feature asks about."""
         for key in sorted(self.features):
@@ -121,11 +126,16 @@ class _ModelBase(Model):
         return not since.where and bool(self.sample.on) and (ANY_EVENT in names or names.issuperset(self.sample.on))
 
 
-def _pending(within_ms: int, every_ms: int) -> None:
-    pending = -(-within_ms // every_ms)
-    if pending > MOST_PENDING:
+def pending(within_ms: int, every_ms: int) -> int:
+    """Return how many samples of one customer wait for their label at most."""
+    return -(-within_ms // every_ms)
+
+
+def _few(within_ms: int, every_ms: int) -> None:
+    count = pending(within_ms, every_ms)
+    if count > MOST_PENDING:
         message = (
-            f"{format_duration(within_ms)} holds {pending} samples that wait for their label, one every "
+            f"{format_duration(within_ms)} holds {count} samples that wait for their label, one every "
             f"{format_duration(every_ms)}; {MOST_PENDING} at most: raise sample.every or lower target.within"
         )
         raise ValueError(message)
@@ -140,8 +150,13 @@ class Propensity(_ModelBase):
 
     @model_validator(mode="after")
     def _few_pending(self) -> Self:
-        _pending(self.target.within, self.sample.every)
+        _few(self.target.within, self.sample.every)
         return self
+
+    @property
+    def most_pending(self) -> int:
+        """Return how many samples wait for their label at most."""
+        return pending(self.target.within, self.sample.every)
 
 
 class Value(_ModelBase):
@@ -153,8 +168,13 @@ class Value(_ModelBase):
 
     @model_validator(mode="after")
     def _few_pending(self) -> Self:
-        _pending(self.target.within, self.sample.every)
+        _few(self.target.within, self.sample.every)
         return self
+
+    @property
+    def most_pending(self) -> int:
+        """Return how many samples wait for their label at most."""
+        return pending(self.target.within, self.sample.every)
 
 
 class Between(Model):

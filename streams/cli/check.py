@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rules.load import load_ruleset
+from rules.models.unit import ModelUnit
 from rules.needs import Needs
-from state.cost import TEXT_CHARS, feature_bytes, full_bytes, new_bytes
+from state.cost import TEXT_CHARS, feature_bytes, full_bytes, model_bytes, new_bytes
 from state.engine import Engine
 from streams.cli.frame import say
 
@@ -38,7 +39,7 @@ def check(path: PathArgument) -> None:
     """
     ruleset = load_ruleset(path)
     say(f"{_count(ruleset)}: ruleset {ruleset.version}")
-    if ruleset.segments:
+    if ruleset.segments or ruleset.models:
         console = Console(markup=False, highlight=False, emoji=False)  # names are names, whatever is in them
         if not console.is_terminal:
             console.width = NARROWEST
@@ -49,7 +50,10 @@ def check(path: PathArgument) -> None:
 
 
 def _count(ruleset: Ruleset) -> str:
-    return f"{_plural(len(ruleset.segments), 'segment')}, {_plural(len(ruleset.segmentations), 'segmentation')}"
+    counts = [(len(ruleset.segments), "segment"), (len(ruleset.segmentations), "segmentation")]
+    if ruleset.models:
+        counts.append((len(ruleset.models), "model"))
+    return ", ".join(_plural(count, noun) for count, noun in counts)
 
 
 def _plural(count: int, noun: str) -> str:
@@ -70,6 +74,12 @@ def _table(ruleset: Ruleset) -> Table:
         for key in segmentation.segments:
             _add(table, segments[key], f"{segmentation.key}.{key}")
         table.add_row(f"{segmentation.key}.{segmentation.otherwise}", "nothing: it is what is left", "0")
+    for model in ruleset.models:
+        needs = Needs()
+        unit = ModelUnit(model, needs)
+    
+        own = model_bytes(unit)
+        table.add_row(f"model {model.key}", "\n".join(kept), f"{sum(map(feature_bytes, needs.specs)) + own:,}")
     return table
 
 
