@@ -77,7 +77,9 @@ def _table(ruleset: Ruleset) -> Table:
     for model in ruleset.models:
         needs = Needs()
         unit = ModelUnit(model, needs)
-    
+        kept = list(needs.words())
+        if model.most_pending:
+            kept.append(f"{_plural(model.most_pending, 'sample')} that wait for their label")
         own = model_bytes(unit)
         table.add_row(f"model {model.key}", "\n".join(kept), f"{sum(map(feature_bytes, needs.specs)) + own:,}")
     return table
