@@ -68,6 +68,18 @@ class TestCheck:
         assert result.exit_code == 1
         assert "nowhere:1: is not there" in result.stderr
 
+    def test_says_what_a_model_keeps_of_a_customer(self, file: Path) -> None:
+        file.write_text(
+            "models:\n  - key: back\n    kind: propensity\n    target: {event: Order, within: 30d}\n"
+            "    sample: {every: 10d}\n    features: {orders: {did: {event: Order}}}\n"
+        )
+        result = segue("check", file)
+        assert result.exit_code == 0, result.output
+        assert "0 segments, 0 segmentations, 1 model: ruleset" in result.output
+        assert re.search(r"model back +number of Order +\d+\b", result.output)
+        assert "newest time of any event" in result.output
+        assert "3 samples that wait for their label" in result.output
+
 
 class TestSchema:
     def test_prints_a_json_schema(self) -> None:
