@@ -12,7 +12,7 @@ from state.engine import Engine
 from state.event import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from state.models.sample import Sample
     from state.profile import Profile
@@ -57,9 +57,8 @@ models:
 class Scripted:
     """A scorer that says what a function of the vector says."""
 
-    titles: dict[str, str] = {}
-
     def __init__(self, say: Callable[[Sequence[float]], float | str], version: int = 1) -> None:
+        self.titles: Mapping[str, str] = {}
         self.say = say
         self.version = version
 
