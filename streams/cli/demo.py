@@ -15,10 +15,11 @@ from rules.load import load_ruleset
 from streams.cli.frame import run, say
 from streams.cli.options import settings_of
 from streams.demo import cdnow
-from streams.demo.charts import need_charts, terminal_chart, write_png
+from streams.demo.charts import terminal_chart, write_png
 from streams.demo.ending import next_steps, segment_table
 from streams.demo.screen import DemoScreen
 from streams.demo.story import Story
+from streams.drawing import need_charts
 from streams.replay.plan import Plan
 from streams.replay.through import replay_embedded
 

@@ -1,35 +1,37 @@
 """Segment sizes over time: as a picture, and in the terminal.
 
-matplotlib and plotext come with the extra `charts`; they are imported when a chart is drawn.
+matplotlib and plotext come with the extra `charts`.
 """
 
 from __future__ import annotations
 
-import importlib
 from datetime import UTC, datetime
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from rules.errors import ServiceError
+from streams.drawing import (
+    COLOURS,
+    INK,
+    MUTED,
+    TERMINAL_COLOURS,
+    bare,
+    empty_terminal_figure,
+    module,
+    pyplot,
+    save,
+    terminal_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import ModuleType
 
     from streams.demo.story import Group, Line, Story
 
 T = TypeVar("T")
 
-# Okabe and Ito's colours: told apart with any colour vision (Color Universal Design, 2008).
-_COLOURS: Final = ("#BBBBBB", "#56B4E9", "#009E73", "#F0E442", "#E69F00", "#D55E00", "#0072B2", "#CC79A7")
-_INK: Final = "#333333"
-_MUTED: Final = "#777777"
 _LABEL_GAP: Final = 0.075
 """Least distance of two labels, as a share of the axis."""
-
-_TERMINAL_COLOURS: Final = (248, 39, 35, 220, 208, 196, 75, 176)
-"""Of the 256 that terminals know, those nearest to the picture's, bright enough for a dark one."""
 
 _TERMINAL_ROWS: Final = 20
 _MARKS: Final = "○+●x#*@"
@@ -38,38 +40,25 @@ _MARKS: Final = "○+●x#*@"
 _MOST_TICKS: Final = 6
 
 
-def need_charts() -> None:
-    """Raise `ServiceError` where the extra `charts` is not installed: before the demo runs rather than after."""
-    _module("matplotlib")
-    _module("plotext")
-
-
 def write_png(story: Story, path: Path, source: str) -> None:
     """Write the picture: each segmentation as areas that sum to all customers, the other segments as lines."""
-    _module("matplotlib").use("agg")
-    pyplot = _module("matplotlib.pyplot")
+    pictures = pyplot()
     heights = [3.4 if index == 0 else 2.4 for index in range(len(story.groups))]
-    figure, axes = pyplot.subplots(
+    figure, axes = pictures.subplots(
         len(heights), 1, figsize=(10, sum(heights) + 1), sharex=True, height_ratios=heights, squeeze=False
     )
     days = [datetime.fromtimestamp(week.at_ms / 1000, UTC) for week in story.weeks]
     for group, axis in zip(story.groups, axes[:, 0], strict=True):
         _draw(axis, story, group, days)
-    figure.suptitle("Customers by segment, week by week", x=0.012, ha="left", fontsize=15, color=_INK)
-    figure.text(0.012, 0.008, source, fontsize=8, color=_MUTED)
+    figure.suptitle("Customers by segment, week by week", x=0.012, ha="left", fontsize=15, color=INK)
+    figure.text(0.012, 0.008, source, fontsize=8, color=MUTED)
     figure.tight_layout(rect=(0, 0.02, 1, 0.995))
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    save(figure, path)
 
 
 def terminal_chart(story: Story, group: Group, width: int, *, colour: bool) -> str:
     """Return the sizes of one group's segments over time as text of so many columns."""
-    plotext = _module("plotext")
-    plotext.terminal.limit(False, False)
-    figure = plotext.figure
-    figure.clear()
-    figure.theme("simple" if colour else "colorless")
-    figure.plot_size(width, _TERMINAL_ROWS)
+    plotext, figure = module("plotext"), empty_terminal_figure(width, _TERMINAL_ROWS, colour=colour)
     lines = story.present(group)
     weeks = list(range(len(story.weeks)))
     key = []
@@ -81,13 +70,12 @@ def terminal_chart(story: Story, group: Group, width: int, *, colour: bool) -> s
     figure.ruler("x").ticks(*_month_ticks(story))
     figure.ruler("y").ticks(*_count_ticks(max(max(story.sizes_of(line.name)) for line in lines)))
     figure.label(sum(key[1:], start=key[0]))
-    text = str(figure.build().string())
-    return text if colour else str(plotext.uncolorize(text))
+    return terminal_text(figure, colour=colour)
 
 
 def terminal_colour(line: Line) -> int:
     """Return a segment's colour, of the 256 that terminals know."""
-    return _of(_TERMINAL_COLOURS, line)
+    return _of(TERMINAL_COLOURS, line)
 
 
 def _of(palette: Sequence[T], line: Line) -> T:
@@ -117,7 +105,7 @@ def _count_ticks(most: int) -> tuple[list[int], list[str]]:
 def _draw(axis: Any, story: Story, group: Group, days: Sequence[datetime]) -> None:
     lines = story.present(group)
     sizes = [story.sizes_of(line.name) for line in lines]
-    colours = [_of(_COLOURS, line) for line in lines]
+    colours = [_of(COLOURS, line) for line in lines]
     if group.exclusive:
         axis.stackplot(days, sizes, colors=colours, linewidth=0)
         ends = _stacked_middles([series[-1] for series in sizes])
@@ -125,15 +113,13 @@ def _draw(axis: Any, story: Story, group: Group, days: Sequence[datetime]) -> No
         for series, colour in zip(sizes, colours, strict=True):
             axis.plot(days, series, color=colour, linewidth=1.8)
         ends = [series[-1] for series in sizes]
-    axis.set_title(group.title, loc="left", fontsize=11, color=_INK)
+    axis.set_title(group.title, loc="left", fontsize=11, color=INK)
     axis.set_xlim(days[0], days[-1])
     axis.set_ylim(bottom=0)
     axis.margins(y=0.02)
     axis.yaxis.set_major_formatter("{x:,.0f}")
-    axis.tick_params(colors=_MUTED, length=0)
     axis.grid(axis="y", color="white" if group.exclusive else "#dddddd", linewidth=0.6, alpha=0.6)
-    for side in axis.spines.values():
-        side.set_visible(False)
+    bare(axis)
     _label_ends(axis, list(zip(ends, lines, colours, strict=True)))
 
 
@@ -145,16 +131,8 @@ def _label_ends(axis: Any, ends: Sequence[tuple[float, Line, str]]) -> None:
         place = max(end / top, lowest + _LABEL_GAP)
         lowest = place
         axis.text(1.008, place, "■", transform=axis.transAxes, va="center", fontsize=9, color=colour)
-        axis.text(1.026, place, line.title, transform=axis.transAxes, va="center", fontsize=9, color=_INK)
+        axis.text(1.026, place, line.title, transform=axis.transAxes, va="center", fontsize=9, color=INK)
 
 
 def _stacked_middles(sizes: Sequence[int]) -> list[float]:
     return [sum(sizes[:index]) + size / 2 for index, size in enumerate(sizes)]
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        message = f"the demo draws with {error.name}, which is not installed: install segue with its extra `charts`"
-        raise ServiceError(message) from error
