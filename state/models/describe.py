@@ -6,11 +6,13 @@ Nothing here needs River or a learner: all is said of vectors, a scale and the d
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rules.durations import format_duration
 from rules.features import ANY_EVENT
 from rules.models.definition import Value
+from rules.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,10 +41,15 @@ VERBS: Final = {
     "Signed In": ("signs in", "signed in"),
 }
 """Of events that shops usually have: what a customer does often, and what they once did."""
+QUOTE: Final = "'"
 HUNDRED: Final = 100
 TEN: Final = 10
+CENT: Final = 0.005
+"""What is less is told as 0."""
 DECIMAL: Final = 0.05
 """From here on one decimal shows something of a number."""
+MOST_EXPONENT: Final = 700.0
+"""e to the power of more is no number."""
 
 
 class Subject(NamedTuple):
@@ -53,7 +60,6 @@ class Subject(NamedTuple):
     unit: str = ""
     share: bool = False
     money: bool = False
-    whole: bool = False
 
     def amount(self, value: float) -> str:
         """Return a value in words, without its unit."""
@@ -62,97 +68,100 @@ class Subject(NamedTuple):
         return written_number(value, money=self.money)
 
 
-def describe_cluster(definition: AnyModel, scale: Scale, centre: Sequence[float], population: Sequence[float]) -> str:
-    """Return what is special about a cluster: the three features in which it deviates most from the population.
+class Words:
+    """Speaks of one model's features, as its definition has them."""
 
-    `centre` and `population` are scaled vectors, so deviations are in standard deviations; values are in the features'
-    own units, transforms undone: `orders often: 4.2 in 90d against 1.1; spends much: 212 in 90d against 41`.
-    """
-    names = definition.feature_names
-    subjects = subjects_of(definition)
-    here, there = (natural(definition, scale.natural(z)) for z in (centre, population))
-    deviations = [a - b for a, b in zip(centre, population, strict=True)]
-    places = sorted(range(len(names)), key=lambda place: -abs(deviations[place]))
-    said: list[str] = []
-    for place in places:
-        if abs(deviations[place]) < LEAST_DEVIATION or len(said) == MOST_SAID:
-            break
-        subject = subjects[place]
-        ours, theirs = subject.amount(here[place]), subject.amount(there[place])
-        if ours != theirs:
-            word = subject.high if deviations[place] > 0 else subject.low
-            said.append(f"{word}: {ours}{subject.unit} against {theirs}")
-    return "; ".join(said) or "like everybody"
+    def __init__(self, definition: AnyModel) -> None:
+        """Find the words, once."""
+        features = [(key, definition.features[key]) for key in sorted(definition.features)]
+        self._places = {name: place for place, name in enumerate(definition.feature_names)}
+        self._amounts = isinstance(definition, Value)
+        self.subjects = [subject for key, feature in features for subject in _subjects(key, feature)]
+        self._logarithms = [feature.transform == "log1p" for key, feature in features for _ in feature.names(key)]
 
+    def cluster(self, scale: Scale, centre: Sequence[float], population: Sequence[float]) -> str:
+        """Return what is special about a cluster: the three features in which it deviates most from the population.
 
-def describe_weight(definition: AnyModel, name: str, weight: float, mean: float, sd: float) -> str:
-    """Return what the weight of a scaled feature means: what one standard deviation above the mean makes of the score.
+        `centre` and `population` are scaled vectors, so deviations are in standard deviations; values are in the
+        features' own units, transforms undone: `orders often: 4.2 in 90 d against 1.1; spends much: 212 in 90 d against
+        41`.
+        """
+        here, there = (self.natural(scale.natural(z)) for z in (centre, population))
+        deviations = [a - b for a, b in zip(centre, population, strict=True)]
+        said: list[str] = []
+        for place in sorted(range(len(deviations)), key=lambda place: -abs(deviations[place])):
+            if abs(deviations[place]) < LEAST_DEVIATION or len(said) == MOST_SAID:
+                break
+            subject = self.subjects[place]
+            ours, theirs = subject.amount(here[place]), subject.amount(there[place])
+            if ours != theirs:
+                word = subject.high if deviations[place] > 0 else subject.low
+                said.append(f"{word}: {ours}{subject.unit} against {theirs}")
+        return "; ".join(said) or "like everybody"
 
-    Of a 0/1 feature it is what 1 makes of it in place of 0. A propensity's is told as odds (e to the weight), a
-    value's as an amount. `mean` and `sd` are the scale's, of the transformed feature.
-    """
-    place = definition.feature_names.index(name)
-    subject = subjects_of(definition)[place]
-    if sd <= 0:
-        return f"{subject.high}: never varied, tells nothing"
-    if subject.share:
-        weight, where = weight / sd, ""
-    else:
-        low, high = (_undone(definition, place, at) for at in (mean, mean + sd))
-        where = f" at {subject.amount(high)}{subject.unit} in place of {subject.amount(low)}"
-    if isinstance(definition, Value):
-        sign = "+" if weight >= 0 else "-"
-        effect = f"{sign}{written_number(abs(weight), money=True)}"
-    else:
-        effect = f"odds × {written_number(_odds(weight), money=True)}"
-    return f"{subject.high}: {effect}{where}"
+    def weight(self, name: str, weight: float, mean: float, sd: float) -> str:
+        """Return what the weight of a scaled feature means: what one sd above the mean makes of the score.
 
+        Of a 0/1 feature it is what 1 makes of it in place of 0. A propensity's is told as odds (e to the weight), a
+        value's as an amount. `mean` and `sd` are the scale's, of the transformed feature.
+        """
+        place = self._places[name]
+        subject = self.subjects[place]
+        if sd <= 0:
+            return f"{subject.high}: never varied, tells nothing"
+        if subject.share:
+            weight, where = weight / sd, ""
+        else:
+            low, high = (subject.amount(self._undone(place, at)) for at in (mean, mean + sd))
+            where = f" at {high}{subject.unit} in place of {low}"
+        if self._amounts:
+            effect = f"{'+' if weight >= 0 else '-'}{written_number(abs(weight), money=True)}"
+        else:
+            effect = f"odds × {written_number(_odds(weight), money=True)}"
+        return f"{subject.high}: {effect}{where}"
 
-def natural(definition: AnyModel, x: Sequence[float]) -> tuple[float, ...]:
-    """Return a vector in natural units: the features' transforms undone."""
-    return tuple(_undone(definition, place, value) for place, value in enumerate(x))
+    def natural(self, x: Sequence[float]) -> tuple[float, ...]:
+        """Return a vector in natural units: the features' transforms undone."""
+        return tuple(self._undone(place, value) for place, value in enumerate(x))
 
-
-def subjects_of(definition: AnyModel) -> list[Subject]:
-    """Return how to speak of each number of a vector, in its order."""
-    return [subject for key in sorted(definition.features) for subject in _subjects(key, definition.features[key])]
+    def _undone(self, place: int, value: float) -> float:
+        if not self._logarithms[place]:
+            return value
+        return math.copysign(math.expm1(min(abs(value), MOST_EXPONENT)), value)
 
 
 def written_number(value: float, *, money: bool = False) -> str:
     """Return a number as short as its size allows: 1,204 · 41 · 4.2 · 0.07; below 100, money has its cents."""
     size = abs(value)
+    if size < CENT:
+        return "0"
     if size >= HUNDRED or (float(value).is_integer() and not money):
         return f"{value:,.0f}"
-    if money:
+    if money or size < DECIMAL:
         return f"{value:.2f}"
-    if size >= TEN:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if size >= DECIMAL or size == 0 else f"{value:.2g}"
-
-
-def _undone(definition: AnyModel, place: int, value: float) -> float:
-    logarithms = [
-        definition.features[key].transform == "log1p"
-        for key in sorted(definition.features)
-        for _ in definition.features[key].names(key)
-    ]
-    return math.copysign(math.expm1(min(abs(value), 700.0)), value) if logarithms[place] else value
+    return f"{value:.0f}" if size >= TEN else f"{value:.1f}"
 
 
 def _odds(weight: float) -> float:
-    return math.exp(min(max(weight, -700.0), 700.0))
+    return math.exp(min(max(weight, -MOST_EXPONENT), MOST_EXPONENT))
 
 
 def _subjects(key: str, feature: Feature) -> Iterator[Subject]:
-    if feature.bins is not None or feature.one_of is not None:
-        for name in feature.names(key):
-            yield _flag(_told(name))
+    if feature.bins is not None:
+        what, bounds = _readable(key), [f"{bound:g}" for bound in feature.bins]
+        yield _flag(f"{what} below {bounds[0]}")
+        for low, high in pairwise(bounds):
+            yield _flag(f"{what} {low} to {high}")
+        yield _flag(f"{what} {bounds[-1]} or more")
+    elif feature.one_of is not None:
+        for value in feature.one_of:
+            yield _flag(f"{_readable(feature.trait)} {shown(value).strip(QUOTE)}")
     elif feature.in_segment is not None:
-        yield _flag(f"in {feature.in_segment.key}")
+        yield _flag(f"in {_readable(feature.in_segment.key)}")
     elif isinstance(feature.trait, dict):
-        yield _flag(key.replace("_", " "))
+        yield _flag(_readable(key))
     elif feature.trait is not None:
-        yield _plain(feature.trait.replace("_", " "))
+        yield _plain(_readable(feature.trait))
     elif feature.did is not None:
         yield _count(feature.did)
     elif feature.total is not None:
@@ -169,20 +178,17 @@ def _plain(what: str, unit: str = "", *, money: bool = False) -> Subject:
     return Subject(f"{what} is high", f"{what} is low", unit, money=money)
 
 
-def _told(name: str) -> str:
-    """Return a bin's or value's name for people: `plan=free` -> `plan free`, `age=18..25` -> `age 18 to 25`."""
-    feature, _, value = name.partition("=") if "=" in name and "<" not in name else (name, "", "")
-    if name.startswith(f"{feature}>") or feature.endswith(">"):
-        return f"{feature.rstrip('>').replace('_', ' ')} {value} or more"
-    if "<" in name:
-        feature, _, value = name.partition("<")
-        return f"{feature.replace('_', ' ')} below {value}"
-    low, between, high = value.partition("..")
-    return f"{feature.replace('_', ' ')} {low} to {high}" if between else f"{feature.replace('_', ' ')} {value}"
+def _readable(path: object) -> str:
+    return str(path).replace("_", " ")
 
 
 def _within(within_ms: int | None) -> str:
-    return f" in {format_duration(within_ms)}" if within_ms is not None else ""
+    """Return a window as people write it: ` in 90 d`."""
+    if within_ms is None:
+        return ""
+    text = format_duration(within_ms)
+    number = text.rstrip("dhms")
+    return f" in {number} {text[len(number) :]}"
 
 
 def _event(match: EventMatch) -> str:

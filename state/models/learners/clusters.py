@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from river.cluster import KMeans
 
+from rules.durations import describe_duration
 from rules.models.definition import Between
-from state.models.describe import describe_cluster
+from state.models.describe import Words
 from state.models.learners.base import Learner
 from state.models.learners.kmeans import choose
 from state.models.learners.matching import match
@@ -56,6 +57,7 @@ class ClustersLearner(Learner):
         self._shares: list[float] = []
         self._next = 1
         self._retired: list[str] = []
+        self._warmed_ms = 0
         self._silhouettes: dict[int, float] = {}
         self._typical = Typical(half_life=1 / float(definition.step))
 
@@ -125,13 +127,13 @@ class ClustersLearner(Learner):
         """Return the JSON that `ClusterScorer` documents; None while warming up."""
         if self._warming is not None:
             return None
-        population = self._population()
+        words, population = Words(self._definition), self._population()
         clusters = [
             {
                 "id": cluster,
                 "centre": self._centre(place),
                 "share": round(self._shares[place], 6),
-                "description": describe_cluster(self._definition, self._scale, self._centre(place), population),
+                "description": words.cluster(self._scale, self._centre(place), population),
                 "typical": self._typical.of(cluster),
             }
             for place, cluster in enumerate(self._ids)
@@ -156,6 +158,7 @@ class ClustersLearner(Learner):
             "shares": self._shares,
             "next": self._next,
             "retired": self._retired,
+            "warmed_ms": self._warmed_ms,
             "silhouettes": [[k, value] for k, value in self._silhouettes.items()],
             "typical": self._typical.state(),
             "not_finite": list(self._not_finite.values()),
@@ -171,6 +174,7 @@ class ClustersLearner(Learner):
         self._shares = list(state["shares"])
         self._next = state["next"]
         self._retired = list(state["retired"])
+        self._warmed_ms = state["warmed_ms"]
         self._silhouettes = {k: value for k, value in state["silhouettes"]}  # noqa: C416 - pairs are lists in JSON
         self._typical.restore(state["typical"])
         self._not_finite = dict(zip(self._names, state["not_finite"], strict=True))
@@ -185,6 +189,12 @@ class ClustersLearner(Learner):
                 )
         if self._warming is not None:
             yield from self._waiting(self._warming)
+        elif self._warmed_ms < self._looks_back_ms():
+            yield (
+                f"the clusters were made from samples of {describe_duration(self._warmed_ms)}, but features look back "
+                f"{describe_duration(self._looks_back_ms())}: customers who stopped since were not among them, and "
+                "many will move at once as the centres follow; use shorter windows, or raise warm_up and warm_up_for"
+            )
         for cluster, share in zip(self._ids, self._shares, strict=True):
             if share < SMALL:
                 yield f"cluster {cluster} has {share:.1%} of the recent samples: fewer clusters may say as much"
@@ -200,6 +210,10 @@ class ClustersLearner(Learner):
         if not self._ks(warming.distinct):
             yield f"the newest {len(warming):,} samples have only {warming.distinct} different vectors: lower k"
 
+    def _looks_back_ms(self) -> int:
+        counters = (feature.did or feature.total for feature in self._definition.features.values())
+        return max((counter.within for counter in counters if counter and counter.within), default=0)
+
     def _ks(self, distinct: int) -> range:
         """Return the numbers of clusters to choose from, none where there are too few different vectors."""
         k = self._definition.k
@@ -212,19 +226,25 @@ class ClustersLearner(Learner):
         self._scale = self._yardstick = warming.scale()
         samples = [(customer, self._scale.scaled(x)) for customer, x in warming.samples()]
         rows = np.array([z for _, z in samples])
-        fit, silhouettes = choose(rows, ks, self._definition.definition)
+        begin = None if self._old is None else np.array(self._known(self._old))
+        fit, silhouettes = choose(rows, ks, self._definition.definition, begin)
         self._silhouettes = silhouettes if len(ks) > 1 else {}
         k = len(fit.centres)
         self._ids = [f"c{number}" for number in range(1, k + 1)]
         self._next = k + 1
         self._shares = [size / len(samples) for size in fit.sizes]
         self._put(fit.centres.tolist())
-        self._warming = None
+        self._warming, self._warmed_ms = None, warming.span_ms
         for customer, z in samples:
             place, distances = self._nearest(z)
             self._typical.see(self._ids[place], customer, distances[place])
         if self._old is not None:
             self._succeed(self._old)
+
+    def _known(self, old: ClustersLearner) -> list[tuple[float, ...]]:
+        """Return an old one's centres in the own scale."""
+        centres = (old._centre(place) for place in range(len(old._ids)))
+        return [self._scale.scaled(old._scale.natural(centre)) for centre in centres]
 
     def _succeed(self, old: ClustersLearner) -> None:
         """Take over the old one's ids where a cluster is the same, and fresh ones elsewhere."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
 
 RESTARTS: Final = 5
+WORTH: Final = 0.05
+"""The share of distortion that new centres must save to take the place of known ones."""
 MOST_ROUNDS: Final = 100
 """Lloyd's rounds; they end sooner where no row changes its centre."""
 
@@ -31,10 +33,12 @@ class Fit(NamedTuple):
     sizes: list[int]
 
 
-def fit(rows: Matrix, k: int, seed: str) -> Fit:
+def fit(rows: Matrix, k: int, seed: str, begin: Matrix | None = None) -> Fit:
     """Return the best of five by distortion: k-means++, then Lloyd's rounds until no row changes its centre.
 
-    `rows` (samples, features) hold at least `k` different rows. The same rows and seed give the same centres. Sources:
+    `rows` (samples, features) hold at least `k` different rows. With `begin`, `k` centres that people know, what
+    Lloyd's rounds make of those is taken unless the best of five is better by 5 %: of many solutions nearly as good as
+    each other, a refit is not to rename customers for a trifle. The same arguments give the same centres. Sources:
     Arthur and Vassilvitskii, k-means++: the advantages of careful seeding (2007); Lloyd, Least squares quantization in
     PCM (1982).
     """
@@ -42,19 +46,25 @@ def fit(rows: Matrix, k: int, seed: str) -> Fit:
     squares = np.einsum("ij,ij->i", rows, rows)
     tries = (_lloyd(rows, squares, _plus_plus(rows, k, rng)) for _ in range(RESTARTS))
     centres, near = min(tries, key=lambda found: float(found[1].mean()))
+    if begin is not None:
+        known = _lloyd(rows, squares, begin)
+        if known[1].mean() * (1 - WORTH) <= near.mean():
+            centres, near = known
     distances = _squared(rows, squares, centres)
     sizes = np.bincount(distances.argmin(axis=1), minlength=k)
     order = np.argsort(-sizes, kind="stable")
     return Fit(centres[order], float(near.mean()), simplified_silhouette(distances), sizes[order].tolist())
 
 
-def choose(rows: Matrix, ks: Iterable[int], seed: str) -> tuple[Fit, dict[int, float]]:
+def choose(rows: Matrix, ks: Iterable[int], seed: str, begin: Matrix | None = None) -> tuple[Fit, dict[int, float]]:
     """Return the fit of the `k` with the highest simplified silhouette, the smallest such, and all silhouettes by k.
+
+    `begin` are known centres, where there is one `k` alone.
 
     Of the criteria compared by Vendramin, Campello and Hruschka, Relative clustering validity criteria (2010), the
     silhouettes are among the best; the simplified one measures to centres, so it costs rows × k.
     """
-    fits = {k: fit(rows, k, seed) for k in ks}
+    fits = {k: fit(rows, k, seed, begin) for k in ks}
     best = max(fits, key=lambda k: (fits[k].silhouette, -k))
     return fits[best], {k: fits[k].silhouette for k in fits}
 

@@ -34,7 +34,8 @@ class Warming:
         """Of each feature, which sample was the newest whose value was another than the one's before."""
         self._last: list[float | None] = [None] * len(self._names)
         self._first_at: int | None = None
-        self._span_ms = 0
+        self.span_ms = 0
+        """From the first sample ever added to the newest."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -50,7 +51,7 @@ class Warming:
                 self._last[place] = value
         if self._first_at is None:
             self._first_at = sample.at
-        self._span_ms = max(self._span_ms, sample.at - self._first_at)
+        self.span_ms = max(self.span_ms, sample.at - self._first_at)
         self._held.append((sample.customer, vector))
         self._distinct[vector] += 1
         if len(self._held) > self._most:
@@ -62,7 +63,7 @@ class Warming:
     @property
     def over(self) -> bool:
         """Whether there are as many as wanted, or they took as long."""
-        return len(self._held) >= self._most or self._span_ms >= self._for_ms
+        return len(self._held) >= self._most or self.span_ms >= self._for_ms
 
     def ready(self, k: int) -> bool:
         """Return whether centres can be made: each feature varies, and `k` different vectors are there."""
