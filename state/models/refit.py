@@ -48,6 +48,7 @@ class Refit:
         more, since it was learned before a restart, its loss now stands in, which can only flatter the old one.
         """
         new = make_learner(self._definition)
+        new.adopt(old)
         judged = len(self._kept) // JUDGED
         losses: list[tuple[float, float]] = []
         for index, (sample, _, old_loss) in enumerate(self._kept):
@@ -61,5 +62,4 @@ class Refit:
             new.learn(sample)
         if not losses or sum(given - new_loss for given, new_loss in losses) <= 0:
             return None
-        new.adopt(old)
         return new

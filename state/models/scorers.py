@@ -8,6 +8,7 @@ from rules.errors import StateError
 from rules.models.definition import Anomaly, Clusters, Propensity, Value
 from state.models.centres import ClusterScorer
 from state.models.linear import Linear, not_negative, sigmoid
+from state.models.trees import TreesScorer
 
 if TYPE_CHECKING:
     from rules.models.definition import AnyModel
@@ -45,6 +46,6 @@ def _make(definition: AnyModel, snapshot: Snapshot) -> Scorer:
         case Clusters():
             return ClusterScorer(definition, snapshot.version, frozen)
         case Anomaly():
-            raise NotImplementedError(definition.kind)
+            return TreesScorer(snapshot.version, frozen)
         case _:
             assert_never(definition)

@@ -27,6 +27,8 @@ def make_learner(definition: AnyModel) -> Learner:
 
             return ClustersLearner(definition)
         case Anomaly():
-            raise NotImplementedError(definition.kind)
+            from state.models.learners.anomaly import AnomalyLearner  # noqa: PLC0415
+
+            return AnomalyLearner(definition)
         case _:
             assert_never(definition)
