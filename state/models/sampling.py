@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from rules.conditions.total import of_millionths
 from rules.features import ANY_EVENT, NEVER, Total
+from state.features.base import pack_int
 from state.features.values import MILLION, millionths, value_reader
 from state.models.sample import Sample
 
@@ -54,7 +56,7 @@ class Sampling:
         brought = MILLION if self._values is None else sum(map(millionths, self._values(event.body)))
         for sample in state[PENDING]:
             if sample[AT] < event.ts <= sample[AT] + within_ms:
-                sample[SUM] = MILLION if self._values is None else sample[SUM] + brought
+                sample[SUM] = MILLION if self._values is None else pack_int(int(sample[SUM]) + brought)
 
     def step(self, profile: Profile, event: Event | None, t: int) -> tuple[int, bool]:
         """Do what is due at instant `t` (ms): release, score, sample, in this order.
@@ -73,14 +75,12 @@ class Sampling:
         by_event = event is not None and self._samples_at(event.name, state[SAMPLED], t)
         by_timer = not by_event and state[TIMER] == t and t < quiet
         news = False
-        if (
-            event is not None
-            or by_timer
-            or (t < quiet and (fresh or state[SCORED] is None or state[SCORED] + unit.rescore_ms <= t))
-        ):
+        scored = state[SCORED]
+        if event is not None or by_timer or (t < quiet and (fresh or scored is None or scored + unit.rescore_ms <= t)):
             x = unit.read(profile, t)
-            news = self._score(profile, x)
-            state[SCORED] = t if state[SCORED] is None else max(t, state[SCORED])
+            # what asks for the score has not met the newest one at an instant before the last scoring
+            news = self._score(profile, x) or (scored is not None and t < scored)
+            state[SCORED] = t if scored is None else max(t, scored)
             if by_event or by_timer:
                 self._sample(profile, state, t, EVENT if by_event else TIMED, x)
         if state[TIMER] is None or state[TIMER] <= t:
@@ -104,7 +104,8 @@ class Sampling:
         return True
 
     def _sample(self, profile: Profile, state: list[Any], t: int, why: str, x: tuple[float, ...]) -> None:
-        score, version = (profile.scores.get(self.model) or (None, None))[:2]
+        said = profile.scores.get(self.model) if self.model in self._scorers else None
+        score, version = (None, None) if said is None else said[:2]
         waiting = [t, why, x, 0, score, version]
         if self.unit.within_ms is None:
             profile.released.append(self._sample_of(profile, waiting, t, None))
@@ -118,7 +119,7 @@ class Sampling:
         while within_ms is not None and pending and pending[0][AT] + within_ms <= t:
             waiting = pending.pop(0)
             profile.released.append(
-                self._sample_of(profile, waiting, waiting[AT] + within_ms, int(waiting[SUM]) / MILLION)
+                self._sample_of(profile, waiting, waiting[AT] + within_ms, float(of_millionths(int(waiting[SUM]))))
             )
 
     def _sample_of(self, profile: Profile, waiting: list[Any], released_at: int, y: float | None) -> Sample:

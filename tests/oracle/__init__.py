@@ -8,7 +8,8 @@ customer is kept, and truth is worked out from scratch at every instant at which
 from __future__ import annotations
 
 from tests.oracle.customer import Expected
+from tests.oracle.models import Released
 from tests.oracle.replay import Result, expected_live, expected_replay
 from tests.oracle.wire import Record
 
-__all__ = ["Expected", "Record", "Result", "expected_live", "expected_replay"]
+__all__ = ["Expected", "Record", "Released", "Result", "expected_live", "expected_replay"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.oracle.definitions import Tree, durations_ms, units, walk
+from tests.oracle.models import Modelled, Scorers
 from tests.oracle.panes import pane_leaves
 from tests.oracle.truth import Facts, Member, Seen, holds
 from tests.oracle.values import date_ms, duration_ms
@@ -59,6 +60,8 @@ class Plan:
 
     def __init__(self, definitions: Tree, max_late_ms: int) -> None:
         self.units = units(definitions)
+        self.models = [definition for kind, definition in self.units if kind == "model"]
+        self.labels = {one["key"]: one.get("labels", {}) for one in self.models}
         self.durations_ms = durations_ms(definitions)
         self.max_late_ms = max_late_ms
         self.windows_ms = [
@@ -73,43 +76,48 @@ class Customer:
 
     def __init__(self, plan: Plan, customer: str) -> None:
         self.plan = plan
-        self.facts = Facts(customer)
+        self.facts = Facts(customer, labels=plan.labels)
+        self.models = {one["key"]: Modelled(one, self.facts) for one in plan.models}
         self.clock: int | None = None
+        self._fired: int | None = None  # up to when, since the newest event
         self.changes: list[Expected] = []
         self._ids: deque[str] = deque(maxlen=REMEMBERED_IDS)
         self._trait_times: dict[str, int] = {}
 
-    def apply(self, event: Event, ts: int, floor: int, scores: Mapping[str, Any]) -> None:
-        """Fire what is due strictly before the event, then apply it; `Duplicate` and `Rejected` leave no trace.
-
-        `scores` are those that came since the event before.
-        """
+    def apply(self, event: Event, ts: int, floor: int, scorers: Scorers) -> None:
+        """Fire what is due strictly before the event, then apply it; `Duplicate` and `Rejected` leave no trace."""
         if event.message_id in self._ids:
             raise Duplicate
         traits, times = self._written(event, ts)
-        self.fire(max(ts, floor) - 1)
+        self.fire(max(ts, floor) - 1, scorers)
         self.facts.traits, self._trait_times = traits, times
-        self.facts.scores.update(scores)
         late = self.clock is not None and self.clock - ts > self.plan.max_late_ms
         self.clock = ts if self.clock is None else max(ts, self.clock)
-        self.facts.seen.append(Seen(event, ts, len(self.facts.seen), self.clock, late))
+        seen = Seen(event, ts, len(self.facts.seen), self.clock, late)
+        self.facts.seen.append(seen)
         if event.message_id is not None:
             self._ids.append(event.message_id)
-        self._evaluate(self.clock, {"type": "event", "event": event.name, "message_id": event.message_id})
+        self._evaluate(
+            self.clock, {"type": "event", "event": event.name, "message_id": event.message_id}, scorers, seen
+        )
+        self._fired = self.clock
 
-    def fire(self, last_ms: int) -> None:
+    def fire(self, last_ms: int, scorers: Scorers) -> None:
         """Let happen all that is due up to `last_ms`, included, in the order of time."""
-        after = self.clock
-        while after is not None and after < last_ms:
-            after = self._fire_next(after, last_ms)
+        while self._fired is not None and self._fire_next(self._fired, last_ms, scorers):
+            pass
 
-    def _fire_next(self, after: int, last_ms: int) -> int | None:
-        """Evaluate at each instant in `(after, last_ms]` until one brings a change; return that one, None if none."""
+    def _fire_next(self, after: int, last_ms: int, scorers: Scorers) -> bool:
+        """Evaluate at each instant in `(after, last_ms]` until anything happens at one; return whether it did."""
         for at in sorted({one for one in self._instants() if after < one <= last_ms}):
-            if self._evaluate(at, TIMER):
+            done = [one for one in self.models.values() if any(due <= at for due in one.instants())]
+            changed = self._evaluate(at, TIMER, scorers)
+            if changed:
                 self.clock = at
-                return at
-        return None
+            if changed or done:
+                self._fired = at
+                return True
+        return False
 
     # Traits
 
@@ -136,6 +144,8 @@ class Customer:
 
     def _instants(self) -> Iterator[int]:
         """Yield every instant at which anything could turn with no event, and more."""
+        for model in self.models.values():
+            yield from model.instants()
         starts = {one.ts for one in self.facts.seen}
         starts.update(member.since for member in self.facts.members.values())
         starts.update(_dates(list(self.facts.traits.values())))
@@ -149,11 +159,21 @@ class Customer:
 
     # Evaluation
 
-    def _evaluate(self, at: int, cause: Mapping[str, Any]) -> bool:
+    def _evaluate(self, at: int, cause: Mapping[str, Any], scorers: Scorers, seen: Seen | None = None) -> bool:
         """Bring every segment to its truth at `at`; say what changed, and return whether anything did."""
         crossings: list[Crossing] = []
         for kind, unit in self.plan.units:
-            crossings += self._own(unit, at) if kind == "segment" else self._one_of(unit, at)
+            match kind:
+                case "model":
+                    self.models[unit["key"]].step(at, seen, scorers)
+                case "segment":
+                    crossings += self._own(unit, at)
+                case "segmentation":
+                    verdicts = [(one["key"], holds(self.facts, one["when"], at)) for one in unit["parts"]]
+                    stands = next((name for name, truth in verdicts if truth), unit["otherwise"])
+                    crossings += self._one_of(unit["key"], stands, at)
+                case "clusters" if unit["key"] in self.facts.scores:
+                    crossings += self._one_of(unit["key"], str(self.facts.scores[unit["key"]][0]), at)
         segments = tuple(self.segments())
         for one in sorted(crossings, key=lambda crossing: crossing.rank):
             self.changes.append(
@@ -185,10 +205,9 @@ class Customer:
         del members[key]
         return [Crossing("exited", key, None, None)]
 
-    def _one_of(self, segmentation: Tree, at: int) -> list[Crossing]:
-        key, members = segmentation["key"], self.facts.members
-        verdicts = [(one["key"], holds(self.facts, one["when"], at)) for one in segmentation["parts"]]
-        new = next((name for name, truth in verdicts if truth), segmentation["otherwise"])
+    def _one_of(self, key: str, new: str, at: int) -> list[Crossing]:
+        """Let the customer stand in this segment of a segmentation."""
+        members = self.facts.members
         old = members[key].key if key in members else None
         if new == old:
             return []

@@ -9,7 +9,18 @@ from tests.oracle.values import duration_ms
 
 Tree = Mapping[str, Any]
 
-_DURATION_KEYS = ("within", "wait", "after", "at_least", "min_stay", "within_last", "older_than")
+_DURATION_KEYS = (
+    "within",
+    "wait",
+    "after",
+    "at_least",
+    "min_stay",
+    "within_last",
+    "older_than",
+    "every",
+    "silent_for",
+    "rescore",
+)
 
 
 def walk(node: Any) -> Iterator[Tree]:
@@ -49,30 +60,47 @@ def comparisons(node: Tree, *others: str) -> list[tuple[str, Any]]:
 
 
 def units(definitions: Tree) -> list[tuple[str, Tree]]:
-    """Return ('segment' | 'segmentation', definition) in an order in which each comes after what it refers to."""
+    """Return (kind, definition) in an order in which each comes after what it refers to.
+
+    The kinds are 'segment', 'segmentation', 'model', and 'clusters', which is a model as a segmentation.
+    """
     segments = {one["key"]: one for one in definitions.get("segments", [])}
     segmentations = {one["key"]: one for one in definitions.get("segmentations", [])}
+    models = {one["key"]: one for one in definitions.get("models", [])}
     inside = {key for one in segmentations.values() for key in one["segments"]}
-    ordered: dict[str, tuple[str, Tree]] = {}
+    known: dict[tuple[str, str], tuple[str, Tree]] = {}
+    for key, one in segmentations.items():
+        known["unit", key] = ("segmentation", {**one, "parts": [segments[part] for part in one["segments"]]})
+    known |= {("unit", key): ("segment", one) for key, one in segments.items() if key not in inside}
+    known |= {("unit", key): ("clusters", one) for key, one in models.items() if one.get("as_segmentation")}
+    known |= {("model", key): ("model", one) for key, one in models.items()}
+    ordered: dict[tuple[str, str], tuple[str, Tree]] = {}
 
-    def visit(key: str) -> None:
-        if key in ordered:
+    def visit(place: tuple[str, str]) -> None:
+        if place in ordered or place not in known:  # a model that is not there says nothing
             return
-        parts = [segments[one] for one in segmentations[key]["segments"]] if key in segmentations else [segments[key]]
-        for part in parts:
-            for other in references(part):
-                visit(other.partition(".")[0])
-        if key in segmentations:
-            ordered[key] = ("segmentation", {**segmentations[key], "parts": parts})
-        else:
-            ordered[key] = ("segment", segments[key])
+        kind, one = known[place]
+        needed = [("model", one["key"])] if kind == "clusters" else []
+        if kind != "clusters":
+            needed += [("unit", key.partition(".")[0]) for key in references(one)]
+        if kind in ("segment", "segmentation"):
+            needed += [("model", key) for key in asked_models(one)]
+        for other in needed:
+            visit(other)
+        ordered[place] = known[place]
 
-    for key in [*segmentations, *(key for key in segments if key not in inside)]:
-        visit(key)
+    for place in known:
+        visit(place)
     return list(ordered.values())
 
 
+def asked_models(node: Any) -> list[str]:
+    """Return the keys that `score` and `cluster` conditions below this node name."""
+    asked = [one.get("score", one.get("cluster")) for one in walk(node)]
+    return [one["model"] for one in asked if isinstance(one, Mapping) and "model" in one]
+
+
 def references(node: Any) -> list[str]:
-    """Return the keys that `in_segment` conditions below this node name."""
+    """Return the keys that `in_segment` conditions and features below this node name."""
     found = [one["in_segment"] for one in walk(node) if "in_segment" in one]
     return [one["key"] if isinstance(one, Mapping) else one for one in found]

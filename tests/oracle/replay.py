@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.oracle.customer import Customer, Duplicate, Expected, Plan, truths
+from tests.oracle.models import Released, Scorers
 from tests.oracle.wire import Event, Reason, Record, Rejected, read_event
 
 if TYPE_CHECKING:
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
 
 DAY_MS = 86_400_000
 
-# Scores given before the record at a place in the list: customer → (place, {model: score or label}), by place.
-Scores = Mapping[str, Sequence[tuple[int, Mapping[str, Any]]]]
+# The models' scorers, in force from the record at a place in the list on: (place, {model: scorer}), by place.
+Snapshots = Sequence[tuple[int, Scorers]]
 
 
 @dataclass
 class Result:
     """What must come out: the changes (in order within each customer) and what became of the records.
 
+    `released` are the samples (in order within each customer and model), `scores` what each model last said of each
+    customer, and its version: (customer, model) → (said, version).
     `truths` counts, for each kind of condition, how often it was found true and false.
     """
 
@@ -34,25 +37,25 @@ class Result:
     after_until: int = 0
     customers: int = 0
     truths: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    released: list[Released] = field(default_factory=list)
+    scores: dict[tuple[str, str], tuple[float | str, int]] = field(default_factory=dict)
 
 
 class _Run:
     """A run over one log."""
 
-    def __init__(self, definitions: Tree, max_late_ms: int, scores: Scores) -> None:
+    def __init__(self, definitions: Tree, max_late_ms: int, snapshots: Snapshots) -> None:
         self.plan = Plan(definitions, max_late_ms)
         self.customers: dict[str, Customer] = {}
         self.partitions: dict[str, int] = {}
         self.result = Result()
-        self._scores = scores
+        self._snapshots = snapshots
 
     def apply(self, event: Event, ts: int, floor: int, place: int) -> bool:
         """Apply one event; return whether it was applied."""
         customer = self.customers.get(event.customer) or Customer(self.plan, event.customer)
-        given = self._scores.get(event.customer, [])
-        due = [scores for at, scores in given if at <= place]
         try:
-            customer.apply(event, ts, floor, {model: value for scores in due for model, value in scores.items()})
+            customer.apply(event, ts, floor, self._scorers(place))
         except Duplicate:
             self.result.duplicates += 1
             return False
@@ -63,12 +66,26 @@ class _Run:
         self.result.applied += 1
         return True
 
+    def fire(self, customer: Customer, last_ms: int) -> None:
+        """Let happen all that is due up to `last_ms`, after the last record."""
+        customer.fire(last_ms, self._scorers(None))
+
+    def _scorers(self, place: int | None) -> Scorers:
+        """Return the scorers in force at a record; None stands for the log's end."""
+        force = [scorers for start, scorers in self._snapshots if place is None or start <= place]
+        return force[-1] if force else {}
+
     def finish(self) -> Result:
         """Gather what all customers' changes are."""
         everyone = list(self.customers.values())
         self.result.changes = [change for customer in everyone for change in customer.changes]
         self.result.customers = len(everyone)
         self.result.truths = truths(everyone)
+        for one in everyone:
+            for key, model in one.models.items():
+                self.result.released += model.released
+                if key in one.facts.scores:
+                    self.result.scores[one.facts.customer, key] = one.facts.scores[key]
         return self.result
 
 
@@ -78,10 +95,10 @@ def expected_replay(
     *,
     until_ms: int | None = None,
     max_late_ms: int = DAY_MS,
-    scores: Scores | None = None,
+    snapshots: Snapshots = (),
 ) -> Result:
     """Return what `segue replay` must say of a file of events: the record's broker time is the event's own."""
-    run = _Run(definitions, max_late_ms, scores or {})
+    run = _Run(definitions, max_late_ms, snapshots)
     newest: int | None = None
     for place, record in enumerate(records):
         run.result.events += 1
@@ -99,7 +116,7 @@ def expected_replay(
     horizon = newest if until_ms is None else until_ms
     for customer in run.customers.values():
         assert horizon is not None
-        customer.fire(horizon)
+        run.fire(customer, horizon)
     return run.finish()
 
 
@@ -112,10 +129,10 @@ def expected_live(  # noqa: PLR0913 - one keyword a setting of a worker
     clock_skew_ms: int = 100,
     max_future_ms: int = 60_000,
     max_late_ms: int = DAY_MS,
-    scores: Scores | None = None,
+    snapshots: Snapshots = (),
 ) -> Result:
     """Return what a worker must have said of a log whose records carry the broker's time."""
-    run = _Run(definitions, max_late_ms, scores or {})
+    run = _Run(definitions, max_late_ms, snapshots)
     newest: dict[int, int] = {}
     for place, record in enumerate(records):
         newest[record.partition] = max(record.broker_ms, newest.get(record.partition, record.broker_ms))
@@ -134,5 +151,5 @@ def expected_live(  # noqa: PLR0913 - one keyword a setting of a worker
         run.partitions[event.customer] = record.partition
     for name, customer in run.customers.items():
         last = newest[run.partitions[name]] - grace_ms - clock_skew_ms - 1
-        customer.fire(last if until_ms is None else until_ms)
+        run.fire(customer, last if until_ms is None else until_ms)
     return run.finish()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.oracle.definitions import Tree, comparisons
 from tests.oracle.panes import Value, pane_leaves, windowed
-from tests.oracle.values import duration_ms, equal, is_number, leaf_meets, leaves, meets, micros
+from tests.oracle.values import duration_ms, is_number, leaf_meets, leaves, meets, micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +47,8 @@ class Facts:
     seen: list[Seen] = field(default_factory=list)
     traits: dict[str, Any] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, tuple[float | str, int]] = field(default_factory=dict)  # what each model last said, its version
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # what a model's clusters are called
     truths: Counter[tuple[str, bool]] = field(default_factory=Counter)
     _notes: dict[tuple[int, str], tuple[int, Any]] = field(default_factory=dict)
 
@@ -138,7 +139,7 @@ def _history(facts: Facts, spec: Tree) -> list[tuple[int, list[Value]]]:
     return history
 
 
-def _total_values(facts: Facts, spec: Tree, t: int) -> tuple[list[Value], list[Value]]:
+def total_values(facts: Facts, spec: Tree, t: int) -> tuple[list[Value], list[Value]]:
     """Return the values that count at `t`, and those of which the distinct ones count."""
     within = _window(spec)
     if within is None:
@@ -146,11 +147,17 @@ def _total_values(facts: Facts, spec: Tree, t: int) -> tuple[list[Value], list[V
         values = [one for _, values in history for one in values]
         return values, values
     single, paned = facts.note(spec, "windowed", lambda: windowed(_history(facts, spec), within))
+    counted = remaining(single, paned, within, t)
     if paned is None:
-        inside = [one for one in single if _inside(one.ts, within, t)]
-        return inside, inside
-    inside = [one for one in paned if t < pane_leaves(one.ts, within)]
-    return inside, paned if inside else []
+        return counted, counted
+    return counted, paned if counted else []
+
+
+def remaining(single: list[Value], paned: list[Value] | None, within: int, t: int) -> list[Value]:
+    """Return those that the window still holds at `t`: single values each for itself, others with their pane."""
+    if paned is None:
+        return [one for one in single if _inside(one.ts, within, t)]
+    return [one for one in paned if t < pane_leaves(one.ts, within)]
 
 
 def aggregate(agg: str, values: list[Value], every: list[Value]) -> Any:
@@ -175,7 +182,7 @@ def aggregate(agg: str, values: list[Value], every: list[Value]) -> Any:
 
 
 def _total(facts: Facts, spec: Tree, t: int) -> bool:
-    values, every = _total_values(facts, spec, t)
+    values, every = total_values(facts, spec, t)
     if not values:
         return False
     wanted = dict(comparisons(spec, "event", "of", "agg", "where", "within"))
@@ -250,12 +257,13 @@ def _in_segment(facts: Facts, spec: Any, t: int) -> bool:
 
 
 def _score(facts: Facts, spec: Tree, t: int) -> bool:
-    score = facts.scores.get(spec["model"])
-    return score is not None and meets([score], dict(comparisons(spec, "model")), t)
+    said = facts.scores.get(spec["model"])
+    return said is not None and meets([said[0]], dict(comparisons(spec, "model")), t)
 
 
 def _cluster(facts: Facts, spec: Tree, _t: int) -> bool:
-    return equal(facts.scores.get(spec["model"]), spec["is"])
+    said = facts.scores.get(spec["model"])
+    return said is not None and spec["is"] in (said[0], facts.labels.get(spec["model"], {}).get(str(said[0])))
 
 
 def _chance(facts: Facts, spec: Tree, _t: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
@@ -14,6 +14,7 @@ from tests.oracle.replay import DAY_MS
 from tests.strategies.crowded import crowded_definitions, crowded_history
 from tests.strategies.definitions import Maker
 from tests.strategies.histories import LENGTHS, Clocks, make_history
+from tests.strategies.models import Snapshots, make_snapshots
 from tests.strategies.pools import Dice, HypothesisDice, SeededDice, often, one
 from tests.strategies.show import show
 
@@ -44,11 +45,18 @@ class Case:
     grace_ms: int = 1000
     clock_skew_ms: int = 100
     max_future_ms: int = 60_000
+    snapshots: Snapshots = field(default_factory=list)
 
     def expected(self) -> Result:
         """Return what the oracle says of it."""
         if not self.live:
-            return expected_replay(self.definitions, self.records, until_ms=self.until_ms, max_late_ms=self.max_late_ms)
+            return expected_replay(
+                self.definitions,
+                self.records,
+                until_ms=self.until_ms,
+                max_late_ms=self.max_late_ms,
+                snapshots=self.snapshots,
+            )
         return expected_live(
             self.definitions,
             self.records,
@@ -57,6 +65,7 @@ class Case:
             clock_skew_ms=self.clock_skew_ms,
             max_future_ms=self.max_future_ms,
             max_late_ms=self.max_late_ms,
+            snapshots=self.snapshots,
         )
 
     def __repr__(self) -> str:
@@ -82,6 +91,7 @@ def make_case(dice: Dice, *, live: bool, models: bool = False, lengths: Sequence
         grace_ms=clocks.grace_ms,
         clock_skew_ms=clocks.clock_skew_ms,
         max_future_ms=one(dice, (60_000, 2000, 0)) if live else 60_000,
+        snapshots=make_snapshots(dice, tree, records) if models else [],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.strategies.comparisons import comparison, duration_comparison, total_comparison
+from tests.strategies.models import ModelMaker
 from tests.strategies.pools import EVENT_PATHS, EVENTS, SCALES, TRAIT_PATHS, Dice, HypothesisDice, few, often, one
 
 Tree = dict[str, Any]
@@ -29,11 +30,12 @@ class Maker:
         self.dice = dice
         self.durations = few(dice, one(dice, SCALES), 1, 4)
         self.referable: list[str] = []
-        self.kinds = [*LEAVES, *LEAVES, *RARE_LEAVES, *(MODEL_LEAVES * 2 if models else ())]
+        self.models: list[Tree] | None = [] if models else None
+        self.kinds = [*LEAVES, *LEAVES, *RARE_LEAVES]
         self.events: Sequence[str] = EVENTS
         self.event_paths, self.trait_paths = list(EVENT_PATHS), list(TRAIT_PATHS)
         if often(dice, 50):
-            self.kinds = few(dice, [*LEAVES, *(MODEL_LEAVES if models else ())], 1, 3)
+            self.kinds = few(dice, LEAVES, 1, 3)
             self.events = few(dice, EVENTS, 1, 2)
             self.event_paths, self.trait_paths = few(dice, self.event_paths, 1, 3), few(dice, self.trait_paths, 1, 2)
 
@@ -52,7 +54,8 @@ class Maker:
 
     def leaf(self) -> Tree:
         in_segment = len(self.kinds) // 4 + 1 if self.referable else 0
-        kind = one(self.dice, [*self.kinds, *["in_segment"] * in_segment])
+        asking = list(MODEL_LEAVES) * (len(self.kinds) // 2 + 1) if self.models else []
+        kind = one(self.dice, [*self.kinds, *["in_segment"] * in_segment, *asking])
         body: Any = getattr(self, kind)()
         return {kind: body}
 
@@ -128,10 +131,15 @@ class Maker:
 
     def score(self) -> Tree:
         op = one(self.dice, ("gte", "lt", "gt", "lte", "ne"))
-        return {"model": one(self.dice, ("p", "v")), op: one(self.dice, (0.5, 0.25, 0))}
+        return {"model": self._asked("score"), op: one(self.dice, (0.5, 0.25, 0, 0.75))}
 
     def cluster(self) -> Tree:
-        return {"model": "k", "is": one(self.dice, ("c1", "c2"))}
+        return {"model": self._asked("cluster"), "is": one(self.dice, ("c1", "c2", "c3", "First", "Other"))}
+
+    def _asked(self, by: str) -> str:
+        """Draw a model that is asked by this condition; one that is not there too, which says nothing."""
+        models = [one["key"] for one in self.models or () if (one["kind"] == "clusters") is (by == "cluster")]
+        return one(self.dice, models) if models and not often(self.dice, 5) else f"no_{by}"
 
     # Units
 
@@ -153,6 +161,8 @@ class Maker:
         segments: list[Tree] = []
         segmentations: list[Tree] = []
         for _ in range(one(self.dice, (1, 2, 2, 3, 3, 4))):
+            if self.models is not None and (not self.models or often(self.dice, 40)):
+                self._model(keys)
             key = keys.pop()
             if not often(self.dice, 35):
                 segments.append(self.segment(key))
@@ -168,7 +178,21 @@ class Maker:
             tree["segments"] = segments[::-1] if often(self.dice, 30) else segments
         if segmentations:
             tree["segmentations"] = segmentations[::-1] if often(self.dice, 30) else segmentations
+        if self.models:
+            tree["models"] = self.models[::-1] if often(self.dice, 30) else self.models
         return tree
+
+    def _model(self, keys: list[str]) -> None:
+        """Add a model, now and then under the key of a segment, which has nothing to do with it."""
+        models = self.models if self.models is not None else []
+        taken = [key for key in self.referable if "." not in key and key not in {one["key"] for one in models}]
+        shared = bool(taken) and often(self.dice, 15)
+        model = ModelMaker(self.dice, self).model(one(self.dice, taken) if shared else keys.pop())
+        if shared:
+            model.pop("as_segmentation", None)
+        models.append(model)
+        if model.get("as_segmentation"):
+            self.referable += [f"{model['key']}.c1", f"{model['key']}.c2"]
 
 
 @st.composite

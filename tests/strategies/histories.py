@@ -129,8 +129,8 @@ def _asked_names(definitions: Tree) -> list[str]:
     """Return names for events: those that the definitions count, as often as they do, and one of each other."""
     asked: list[str] = []
     for node in walk(definitions):
-        names = node.get("event", [])
-        asked += names if isinstance(names, list) else [names]
+        for names in (node.get("event", []), node.get("on", [])):
+            asked += names if isinstance(names, list) else [names]
         asked += ["identify"] if "trait" in node else []
     return [one for one in asked if one != "*"] * 3 + list(EVENTS) + ["screen", "group", "alias", "page"]
 
@@ -138,6 +138,7 @@ def _asked_names(definitions: Tree) -> list[str]:
 def _asked_paths(definitions: Tree, known: Mapping[str, str]) -> dict[str, str]:
     """Return those of the known paths that any condition reads."""
     asked = {str(node["of"]) for node in walk(definitions) if "of" in node}
+    asked |= {str(node["trait"]) for node in walk(definitions) if isinstance(node.get("trait"), str)}
     asked |= {key for node in walk(definitions) for key in node}
     return {path: kind for path, kind in known.items() if path in asked}
 

@@ -14,6 +14,7 @@ from state.engine import Engine
 from state.event import Event
 from tests.oracle.customer import Customer, Plan
 from tests.oracle.wire import Event as OracleEvent
+from tests.strategies.scripted import CLUSTERS, NUMBERS, Scripted
 
 if TYPE_CHECKING:
     from state.profile import Profile
@@ -78,7 +79,7 @@ CONDITIONS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
         {"not": {"in_segment": {"key": "set.left", "at_least": "15ms"}}},
     ),
     "score": ({"score": {"model": "churn", "gte": 0.5}},),
-    "cluster": ({"cluster": {"model": "taste", "is": "bargains"}},),
+    "cluster": ({"cluster": {"model": "taste", "is": "bargains"}}, {"not": {"in_segment": "taste.c2"}}),
     "chance": ({"chance": {"salt": "x", "lt": 0.5}},),
 }  # fmt: skip
 
@@ -88,7 +89,22 @@ SEGMENTS: Final[list[dict[str, Any]]] = [
 ]
 SEGMENTATIONS: Final = [{"key": "set", "segments": ["right"], "otherwise": "left"}]
 START_MS: Final = 1_767_225_600_000
-SCORES: Final = {"churn": 0.6, "taste": "bargains"}
+FEATURES: Final = {
+    "count": {"did": {"event": "A", "within": "30ms"}},
+    "quiet": {"since_last": {"event": "*"}, "unit": "ms", "missing": 0},
+}
+SAMPLED: Final = {"on": "A", "every": "40ms", "silent_for": "80ms"}
+MODELS: Final[list[dict[str, Any]]] = [
+    {
+        "key": "churn", "kind": "propensity", "sample": SAMPLED, "features": FEATURES, "rescore": "11ms",
+        "target": {"event": "A", "within": "35ms"},
+    },
+    {
+        "key": "taste", "kind": "clusters", "k": 2, "sample": SAMPLED, "features": FEATURES, "rescore": "17ms",
+        "as_segmentation": True, "labels": {"c1": "bargains"},
+    },
+]  # fmt: skip
+SCORERS: Final = {"churn": Scripted(1, NUMBERS), "taste": Scripted(2, CLUSTERS)}
 
 
 @dataclass(frozen=True)
@@ -118,12 +134,15 @@ EXAMPLES: Final = [
 def rules_with(*conditions: dict[str, Any]) -> dict[str, Any]:
     """Return definitions in which each condition is a segment, `probe`, `probe1` and so on."""
     probes = [{"key": f"probe{number or ''}", "when": condition} for number, condition in enumerate(conditions)]
-    return {"segments": probes + SEGMENTS, "segmentations": SEGMENTATIONS}
+    tree: dict[str, Any] = {"segments": probes + SEGMENTS, "segmentations": SEGMENTATIONS}
+    text = json.dumps(probes)
+    asked = [model for model in MODELS if model["key"] in text]
+    return tree | ({"models": asked} if asked else {})
 
 
 @cache
 def _engine(text: str) -> Engine:
-    return Engine(load_text(text, json=True), max_late_ms=40)
+    return Engine(load_text(text, json=True), max_late_ms=40, scorers=dict(SCORERS))
 
 
 def engine_of(tree: dict[str, Any]) -> Engine:
@@ -171,11 +190,9 @@ def twin(tree: dict[str, Any], customer: str = "c1") -> Customer:
 def apply_to_twin(naive: Customer, event: Event) -> None:
     """Apply an event to the naive evaluator's customer, as the engine applied it."""
     same = OracleEvent(event.customer, event.name, event.type, event.ts, event.message_id, event.body)
-    naive.apply(same, event.ts, event.floor, SCORES)
+    naive.apply(same, event.ts, event.floor, SCORERS)
 
 
 def fresh(engine: Engine, customer: str = "c1") -> Profile:
-    """Return a new profile with scores given."""
-    profile = engine.new(customer)
-    profile.scores |= SCORES
-    return profile
+    """Return a new profile."""
+    return engine.new(customer)

@@ -148,6 +148,13 @@ def test_no_timer_comes_earlier_than_it_must(text: str, after_ms: int, holds: bo
 
 # Why
 
+SCORES: dict[str, list[Any]] = {"churn": [0.7, 3, "d"], "taste": ["c1", 4, "d"]}  # what was said, version, definition
+ASKED: dict[str, dict[str, Any]] = {  # what asks a model says which, and which version answered
+    "score: {model: churn, gte: 0.5}": {"model": "churn", "version": 3},
+    "score: {model: spend, gte: 0.5}": {"model": "spend", "version": None},
+    "cluster: {model: taste, is: c2}": {"model": "taste", "version": 4},
+}
+
 # condition, two hours after X: path, holds, value, wanted, text
 EXPLAINED: list[tuple[str, str, bool, Any, str, str]] = [
     ("did: {event: X}", "did", True, 1, "gte 1", "did X (1)"),
@@ -183,8 +190,9 @@ EXPLAINED: list[tuple[str, str, bool, Any, str, str]] = [
         "in_segment: {key: other, at_least: 1h}",
         *("in_segment", True, "2h", "in other for at least 1h", "is in other for at least 1h (2h)"),
     ),
-    ("score: {model: churn, gte: 0.5}", "score", True, 0.7, "gte 0.5", "score churn at least 0.5 (0.7)"),
-    ("cluster: {model: taste, is: b}", "cluster", False, "a", "is b", "cluster taste is b (a)"),
+    ("score: {model: churn, gte: 0.5}", "score", True, 0.7, "gte 0.5", "score churn at least 0.5 (0.7, version 3)"),
+    ("score: {model: spend, gte: 0.5}", "score", False, None, "gte 0.5", "score spend at least 0.5 (no score yet)"),
+    ("cluster: {model: taste, is: c2}", "cluster", False, "c1", "is c2", "cluster taste is c2 (c1, version 4)"),
     (
         "chance: {salt: cart-recovery, lt: 0.9}",
         *("chance", True, 0.705898, "lt 0.9", "chance cart-recovery lt 0.9 (0.705898)"),
@@ -196,10 +204,10 @@ EXPLAINED: list[tuple[str, str, bool, Any, str, str]] = [
 def test_each_kind_says_why_in_words_and_numbers(said: tuple[str, str, bool, Any, str, str]) -> None:
     engine = engine_with(said[0])
     profile = engine.new("c1")
-    profile.scores |= {"churn": 0.7, "taste": "a"}
+    profile.scores |= SCORES
     engine.apply(profile, Event("c1", "X", "track", T0, T0, {"type": "track", "event": "X", "properties": {"v": 5}}))
     names = ("path", "holds", "value", "wanted", "text")
-    entry = dict(zip(names, (f"when.{said[1]}", *said[2:]), strict=True))
+    entry = dict(zip(names, (f"when.{said[1]}", *said[2:]), strict=True)) | ASKED.get(said[0], {})
     assert list(probe(engine).explain(profile, T0 + 7_200_000)) == [entry]
 
 

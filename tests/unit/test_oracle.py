@@ -274,13 +274,6 @@ def test_chance_is_the_hash_of_salt_and_customer() -> None:
     assert said(when("chance: {salt: test, lt: 1}"), [BUY]) == ["10 entered s"]
 
 
-def test_scores_and_clusters_read_the_newest_given() -> None:
-    given = {CUSTOMER: [(1, {"p": 0.5, "k": "c1"}), (2, {"p": 0.1, "k": "c2"})]}
-    assert said(when("score: {model: p, gte: 0.5}"), buys(1, 2, 3), scores=given) == ["2 entered s", "3 exited s"]
-    assert said(when("score: {model: p, ne: 7}"), buys(1), scores=given) == []
-    assert said(when("cluster: {model: k, is: c2}"), buys(1, 2, 3), scores=given) == ["3 entered s"]
-
-
 def test_algebra() -> None:
     assert said(when("all: []"), [BUY]) == ["10 entered s"]
     assert said(when("any: []"), [BUY]) == []
