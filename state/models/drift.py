@@ -7,14 +7,13 @@ as many labels are 1 as before; a base rate that shifts hardly shows in the loss
 from __future__ import annotations
 
 import math
-from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
-import numpy as np
 from river.drift import ADWIN
 
 from rules.models.definition import Anomaly, Clusters, Propensity, Value
+from state.models.linear import log_loss
 from state.models.quality.window import Window
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from state.models.sample import Sample
 
 DELTA: Final = 0.002
-SUREST: Final = 1e-6
 MOST_LOSS: Final = 5.0
 MOST_ERROR: Final = 4.0
 ERRORS_SIZED: Final = 200
@@ -75,12 +73,14 @@ class Watch:
         return None if self._only_rise and after <= before else (before, after)
 
     def state(self) -> str:
-        """Return the newest numbers since the last drift, as base64 of little-endian float32: exact enough to watch."""
-        return b64encode(self._window.columns()[0].astype("<f4").tobytes()).decode()
+        """Return the newest numbers since the last drift."""
+        return self._window.state()
 
     def restore(self, state: str) -> None:
         """Feed the numbers again: ADWIN has no JSON form. What is found among them was found before."""
-        for number in np.frombuffer(b64decode(state), dtype="<f4").tolist():
+        kept = Window(1)
+        kept.restore(state)
+        for number in kept.columns()[0].tolist():
             self.update(number)
 
 
@@ -158,8 +158,7 @@ class OfPropensity(Signal):
         del learner
         if not isinstance(sample.score, float | int) or sample.y not in (0, 1):
             return ()
-        given = sample.score if sample.y else 1 - sample.score
-        return min(-math.log(max(given, SUREST)), MOST_LOSS), sample.y - sample.score
+        return min(log_loss(sample.y, sample.score), MOST_LOSS), sample.y - sample.score
 
 
 class OfValue(Signal):

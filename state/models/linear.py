@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 DIGITS: Final = 6
 """Decimals of a score: a millionth is less than any model knows, and what is stored stays short."""
 
+LEAST: Final = 1e-6
+"""A probability is kept this far from 0 and 1 where its logarithm is taken: scores have six decimals."""
+
 
 class Linear:
     """The link of `intercept` + Σ weight · scaled feature, the features scaled by their means and sds, clipped to ±8.
@@ -25,7 +28,7 @@ class Linear:
     __slots__ = ("_intercept", "_link", "_terms", "titles", "version")
 
     def __init__(self, version: int, frozen: Mapping[str, Any], link: Callable[[float], float]) -> None:
-        """Take what `learners.linear.frozen` made: `means`, `sds`, `weights` (one a feature each) and `intercept`."""
+        """Take what a learner's `scorer()` has: `means`, `sds`, `weights` (one a feature each) and `intercept`."""
         self.version = version
         self.titles: Mapping[str, str] = {}
         self._link = link
@@ -60,6 +63,12 @@ def sigmoid(logit: float) -> float:
         return 1 / (1 + math.exp(-logit))
     odds = math.exp(max(logit, -700.0))
     return odds / (1 + odds)
+
+
+def log_loss(y: float, probability: float) -> float:
+    """Return -ln of the probability given to what came true, the probability kept a millionth from 0 and 1."""
+    given = probability if y > 0 else 1 - probability
+    return -math.log(min(max(given, LEAST), 1 - LEAST))
 
 
 def not_negative(amount: float) -> float:

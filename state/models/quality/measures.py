@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from state.models.linear import LEAST
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.float64]
 
 TENTHS: Final = 10
-LEAST: Final = 1e-6
-"""A probability is kept this far from 0 and 1 where its logarithm is taken: scores have six decimals."""
 
 
 def ranks(values: Numbers) -> Numbers:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from state.models.linear import LEAST, log_loss
 from state.models.quality import measures
 from state.models.quality.base import Quality
 from state.models.quality.window import Window
@@ -71,8 +72,7 @@ class _Side:
         labels[tenth] += 1
         scores[tenth] += score
         ones[tenth] += y
-        given = score if y > 0 else 1 - score
-        self._losses -= math.log(min(max(given, measures.LEAST), 1 - measures.LEAST))
+        self._losses += log_loss(y, score)
         self._squares += (score - y) ** 2
 
     def metrics(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class _Side:
 
 
 def _bin(score: float) -> int:
-    kept = min(max(score, measures.LEAST), 1 - measures.LEAST)
+    kept = min(max(score, LEAST), 1 - LEAST)
     log_odds = math.log(kept / (1 - kept))
     place = int((log_odds + FURTHEST) / (2 * FURTHEST) * BINS)
     return min(max(place, 0), BINS - 1)
