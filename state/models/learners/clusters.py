@@ -58,11 +58,16 @@ class ClustersLearner(Learner):
         self._next = 1
         self._retired: list[str] = []
         self._warmed_ms = 0
+        """From the first to the last sample that the first centres were made from."""
+        self._seen_ms: tuple[int, int] | None = None
+        """The instants of the first and of the newest sample."""
         self._silhouettes: dict[int, float] = {}
         self._typical = Typical(half_life=1 / float(definition.step))
 
     def learn(self, sample: Sample) -> None:
         """Learn a sample."""
+        first_ms, newest_ms = self._seen_ms or (sample.at, sample.at)
+        self._seen_ms = (first_ms, max(newest_ms, sample.at))
         for value in sample.x:
             if not -LARGEST <= value <= LARGEST:
                 self._count(sample)
@@ -122,6 +127,8 @@ class ClustersLearner(Learner):
         self._old = old
         if self._warming is None:
             self._succeed(old)
+        elif not len(self._warming):
+            self._warming = Warming(self._names, self._definition.refit_window, self._definition.warm_up_for)
 
     def scorer(self) -> dict[str, Any] | None:
         """Return the JSON that `ClusterScorer` documents; None while warming up."""
@@ -159,6 +166,7 @@ class ClustersLearner(Learner):
             "next": self._next,
             "retired": self._retired,
             "warmed_ms": self._warmed_ms,
+            "seen_ms": self._seen_ms,
             "silhouettes": [[k, value] for k, value in self._silhouettes.items()],
             "typical": self._typical.state(),
             "not_finite": list(self._not_finite.values()),
@@ -175,6 +183,7 @@ class ClustersLearner(Learner):
         self._next = state["next"]
         self._retired = list(state["retired"])
         self._warmed_ms = state["warmed_ms"]
+        self._seen_ms = (state["seen_ms"][0], state["seen_ms"][1])
         self._silhouettes = {k: value for k, value in state["silhouettes"]}  # noqa: C416 - pairs are lists in JSON
         self._typical.restore(state["typical"])
         self._not_finite = dict(zip(self._names, state["not_finite"], strict=True))
@@ -189,7 +198,7 @@ class ClustersLearner(Learner):
                 )
         if self._warming is not None:
             yield from self._waiting(self._warming)
-        elif self._warmed_ms < self._looks_back_ms():
+        elif self._unsettled():
             yield (
                 f"the clusters were made from samples of {describe_duration(self._warmed_ms)}, but features look back "
                 f"{describe_duration(self._looks_back_ms())}: customers who stopped since were not among them, and "
@@ -209,6 +218,12 @@ class ClustersLearner(Learner):
             )
         if not self._ks(warming.distinct):
             yield f"the newest {len(warming):,} samples have only {warming.distinct} different vectors: lower k"
+
+    def _unsettled(self) -> bool:
+        """Whether customers appear who are like none at warm-up: those silent for as long as features look back."""
+        looks_back_ms = self._looks_back_ms()
+        first_ms, newest_ms = self._seen_ms or (0, 0)
+        return self._warmed_ms < looks_back_ms and newest_ms - first_ms < 2 * looks_back_ms
 
     def _looks_back_ms(self) -> int:
         counters = (feature.did or feature.total for feature in self._definition.features.values())
@@ -263,6 +278,8 @@ class ClustersLearner(Learner):
         self._ids = ids
         self._retired = [cluster for cluster in old._ids if cluster not in ids]
         self._yardstick = old._yardstick
+        if self._seen_ms is not None and old._seen_ms is not None:
+            self._seen_ms = (min(old._seen_ms[0], self._seen_ms[0]), self._seen_ms[1])
         self._old = None
 
     def _move(self, customer: str, z: tuple[float, ...]) -> None:
