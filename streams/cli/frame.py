@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OURS = ("streams", "state")
+WIDTH = 100
+"""Columns of a table or a chart where no terminal says how many."""
 
 
 COMMANDS = (
     "demo", "init", "check", "schema", "replay", "up", "worker", "topics", "apply", "config",
-    "tail", "customer", "dump",
+    "tail", "customer", "models", "model", "dump",
 )  # fmt: skip
 """In the order in which help lists them; `segue NAME` is the function NAME of `streams/cli/NAME.py`."""
 
@@ -106,6 +108,14 @@ async def _until_asked(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         if not asked:
             raise
+
+
+def console() -> Console:
+    """Return where tables go: names in them are no markup, and without a terminal a line has 100 columns."""
+    found = Console(markup=False, highlight=False, emoji=False)
+    if not found.is_terminal:
+        found.width = WIDTH
+    return found
 
 
 def say(text: str = "") -> None:

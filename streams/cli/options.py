@@ -36,6 +36,11 @@ PartitionsOption = Annotated[
     typer.Option("--partitions", metavar="N", help="Partitions of events and changes. [SEGUE_PARTITIONS]"),
 ]
 
+ModelsFileOption = Annotated[
+    Path | None,
+    typer.Option("--file", metavar="FILE", help="Read what `segue replay --in-memory --models FILE` wrote."),
+]
+
 
 def settings_of(**options: Any) -> Settings:
     """Return the settings in force with these options over them; raises `SettingsError`."""
