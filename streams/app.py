@@ -15,6 +15,7 @@ from rules.errors import ServiceError, TopicError
 from streams.chunk_app import chunk_app
 from streams.clocks import live_clock
 from streams.collector import calm_collector
+from streams.counters import Counters
 from streams.definitions import Definitions
 from streams.fence import EpochFence, KafkaFence, has_producer_ids
 from streams.group import Group
@@ -22,6 +23,8 @@ from streams.parts import Parts
 from streams.poison import PoisonLimit
 from streams.producers import plain_producer
 from streams.rejected import RejectedTopic
+from streams.samples_topic import SamplesTopic
+from streams.snapshots import SnapshotFollower
 from streams.tail import TailReader
 from streams.topics import Topics, check_topics
 from streams.worker import Worker
@@ -75,12 +78,13 @@ async def build_app(
     ServiceError
         if broker or store cannot be reached, or the broker cannot keep two publishers apart.
     """
-    findings = [finding for finding in await check_topics(settings) if finding.fatal]
+    # before anything is made active; where another ruleset is, and has models, the first take-over looks at theirs
+    findings = [finding for finding in await check_topics(settings, models=bool(ruleset.models)) if finding.fatal]
     if findings:
         raise TopicError("\n".join(map(str, findings)))
     fence = await _fence(settings, store)
     definitions = await Definitions.begin(store, settings, ruleset)
-    topics = Topics.named(settings)
+    topics, counters = Topics.named(settings), Counters()
     async with plain_producer(settings.broker) as producer:
         parts = Parts(
             settings=settings,
@@ -96,6 +100,9 @@ async def build_app(
             rejected=RejectedTopic(producer, topics.rejected, settings.publish_deadline / 1000),
             producer=producer,
             poison=PoisonLimit(settings.poison_per_minute),
+            samples=SamplesTopic(producer, topics.samples, settings.publish_deadline / 1000),
+            snapshots=SnapshotFollower(settings, topics, counters),
+            counters=counters,
             from_scratch=from_scratch,
             accept_rollback=accept_rollback,
         )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from state.change import Change
     from state.engine import Engine
     from state.event import Event
+    from state.models.sample import Sample
     from state.profile import Profile
     from streams.changes import Entry
     from streams.poison import PoisonLimit
@@ -45,6 +46,8 @@ MOST_BYTES = 4 << 20
 
 _CHANGE_BYTES = 500
 _REASON_BYTES = 150
+_SAMPLE_BYTES = 300
+_FEATURE_BYTES = 30
 _QUOTED = 3
 
 
@@ -65,7 +68,7 @@ class Batch:
         self.dropped: dict[str, None] = {}
         """Customers whose due entry goes without a change: their timers cannot be evaluated."""
         self.weight_bytes = 0
-        """About what the changes come to on the wire."""
+        """About what the changes and the samples come to on the wire, or more."""
         self.applied = 0
         self.duplicates = 0
         self.newest_event_ms = NEVER_MS
@@ -108,6 +111,8 @@ class Batch:
                     continue
                 if applied.changes:
                     self._add(applied.changes)
+                if profile.released:
+                    self.weight_bytes += _weigh_samples(profile.released)
                 if applied.duplicate:
                     self.duplicates += 1
                     continue
@@ -128,17 +133,33 @@ class Batch:
     async def _restore(self, events: Sequence[tuple[Record, Event]], first: int, poisoned: int) -> None:
         """Reject one event, and put its customer back to where they stood just before it.
 
-        What came before index `first` is not this batch's: the store has it.
+        What came before index `first` is not this batch's: the store has it. The customer's events of this batch are
+        applied again, and their changes are the ones that count: a model may have got another version in between.
         """
-        record, bad = events[poisoned]
+        customer = events[poisoned][1].customer
+        self._reject_poisoned(events[poisoned][0])
+        while True:
+            profile = await self._profiles.reload(customer)
+            rejected = {id(rejection.record) for rejection in self.rejections}
+            changes: list[Change] = []
+            record = events[poisoned][0]
+            try:
+                for record, event in events[first:poisoned]:
+                    if event.customer == customer and id(record) not in rejected:
+                        changes += self._engine.apply(profile, event).changes
+            except Exception:
+                log.exception("%s/%d: offset %d cannot be applied", record.topic, record.partition, record.offset)
+                self._reject_poisoned(record)
+                self.applied -= 1
+                continue
+            if changes != [change for change in self.changes if change.customer == customer]:
+                self.changes = [change for change in self.changes if change.customer != customer] + changes
+            return
+
+    def _reject_poisoned(self, record: Record) -> None:
         detail = "an unexpected error; the worker's log has its trace"
         self.rejections.append(Rejection(record, INTERNAL, detail))
         self._poison.hit(f"{record.topic}/{record.partition}: offset {record.offset}")
-        profile = await self._profiles.reload(bad.customer)
-        rejected = {id(rejection.record) for rejection in self.rejections}
-        for record, event in events[first:poisoned]:
-            if event.customer == bad.customer and id(record) not in rejected:
-                self._engine.apply(profile, event)  # its changes are in the batch already
 
     async def advance(self, customers: Iterable[str], before_ms: int) -> bool:
         """Fire what is due strictly before the instant for each of these customers; False where the batch got full."""
@@ -162,6 +183,7 @@ class Batch:
                 self.dropped[customer] = None
             else:
                 self._add(changes)
+                self.weight_bytes += _weigh_samples(profile.released)
                 self.before[customer] = was
         return True
 
@@ -188,6 +210,7 @@ class Batch:
                 await self._profiles.reload(customer)
             else:
                 self._add(changes)
+                self.weight_bytes += _weigh_samples(profile.released)
                 self.before[customer] = was
         return len(customers)
 
@@ -233,6 +256,25 @@ class Batch:
     def entries(self, app_id: str, commit: int) -> list[Entry]:
         """Return the changes as outbox entries of this commit."""
         return [make_entry(app_id, change, commit) for change in self.changes]
+
+    def released(self) -> list[Sample]:
+        """Take the samples that the touched customers released, in the order in which their labels became known."""
+        known, samples = self._profiles.known, []
+        for customer in self.before:
+            profile = known[customer]
+            if profile.released:
+                samples += profile.released
+                profile.released = []
+        samples.sort(key=_released_at)
+        return samples
+
+
+def _released_at(sample: Sample) -> int:
+    return sample.released_at
+
+
+def _weigh_samples(samples: Sequence[Sample]) -> int:
+    return sum(_SAMPLE_BYTES + _FEATURE_BYTES * len(sample.x) for sample in samples)
 
 
 def _weigh(changes: Sequence[Change]) -> int:

@@ -15,6 +15,11 @@ class Counters:
     `events` are records that carry one (not ticks): `events == applied + duplicates + sum(rejected.values())`.
     `customers` are those seen for the first time ever. `changes` counts by (segment name, entered/exited).
     `newest_event_ms` is the newest time of an applied event.
+
+    Of models: `samples_released` went out to be learned; of what came in, `samples_learned` were, and
+    `samples_skipped` were not (a repeat, another definition's, or no sample at all). `snapshots_written` by the worker
+    that learns, `snapshots_ignored` by any (no snapshot, another definition's, or older than the one held).
+    `training_failures` are those of learning as a whole, which begins again after each.
     """
 
     events: int = 0
@@ -26,5 +31,12 @@ class Counters:
     commits: int = 0
     takeovers: int = 0
     newest_event_ms: int = NEVER_MS
+    samples_released: int = 0
+    samples_learned: int = 0
+    samples_skipped: int = 0
+    snapshots_written: int = 0
+    snapshots_ignored: int = 0
+    drifts: int = 0
+    training_failures: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)

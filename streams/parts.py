@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from streams.group import Group
     from streams.poison import PoisonLimit
     from streams.rejected import RejectedTopic
+    from streams.samples_topic import SamplesTopic
     from streams.settings import Settings
+    from streams.snapshots import SnapshotFollower
     from streams.tail import TailReader
     from streams.topics import Topics
 
@@ -51,6 +53,8 @@ class Parts:
     rejected: RejectedTopic
     producer: AIOKafkaProducer
     poison: PoisonLimit
+    samples: SamplesTopic
+    snapshots: SnapshotFollower
     from_scratch: bool = False
     accept_rollback: bool = False
     counters: Counters = field(default_factory=Counters)

@@ -121,6 +121,13 @@ class Settings(BaseSettings):
     session_timeout: Patience = Field(
         6_000, description="After so long without a sign of life another worker gets the partitions."
     )
+    snapshot_every: int = Field(
+        500, ge=1, le=100_000, description="A model is published after so many samples learned, or after 10 s."
+    )
+    samples_retention: Patience = Field(
+        90 * 86_400_000,
+        description="How long samples are kept, where `segue topics` makes their topic: what models learn again from.",
+    )
     rules_poll: Patience = Field(2_000, description="How often a worker asks which ruleset is active.")
     changeover_rate: int = Field(
         2_000, ge=10, description="Customers looked at a second, a partition, after a change of the definitions."

@@ -11,6 +11,7 @@ from rules.errors import Fenced, StateError
 from state.store import NO_OFFSET
 from streams.changes import unpack_entry
 from streams.publisher import Publisher
+from streams.samples import is_sample
 from streams.topic_ids import topic_ids
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Taken(NamedTuple):
     """A partition as taken over: nothing of the former owner is left to do.
 
     All its customers stand under ruleset number `passed` or a newer one. The next commit is `number + 1`, begins at
-    `next_offset`, trims `trim` changes, notes `written` views and the ids of the `topics` that are not stored yet.
+    `next_offset`, trims `trim` entries of the outbox, notes `written` views and the ids of the `topics` that are not
+    stored yet.
     """
 
     epoch: int
@@ -66,17 +68,19 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
         topic, deadline_s = parts.topics.changes, parts.settings.publish_deadline / 1000
         publisher = Publisher(right, parts.settings.app_id, topic, partition, deadline_s=deadline_s)
         next_offset = await _check_offset(parts, partition, head, tail)
-        entries = [unpack_entry(data) for data in await parts.store.outbox(partition)]
+        outbox = await parts.store.outbox(partition)
+        entries = [unpack_entry(data) for data in outbox if not is_sample(data)]
         publisher.unseen = await _unseen(parts, partition, head, _without(tail, entries), active.engine)
         publisher.marker = None if publisher.unseen else tail.end
         await publisher.publish([entry for entry in entries if entry.id not in tail.out])
+        await parts.samples.send([data for data in outbox if is_sample(data)])
         written = await _write_views(parts, partition, active.engine)
     except BaseException:
         await right.close()
         raise
     log.info("partition %d: taken over (epoch %d), reading from offset %d", partition, head.epoch, next_offset)
     passed = active.number if head.offset == NO_OFFSET else head.passed  # without state there are no customers
-    return Taken(head.epoch, head.number, next_offset, len(entries), written, topics, passed, publisher)
+    return Taken(head.epoch, head.number, next_offset, len(outbox), written, topics, passed, publisher)
 
 
 async def _check_topics(parts: Parts, partition: int, head: Head) -> Mapping[str, str] | None:

@@ -26,6 +26,7 @@ from streams.clocks import NEVER_MS
 from streams.decode import decode_chunk
 from streams.fence import RENEW_AFTER_S
 from streams.profiles import Profiles
+from streams.samples import feature_names, sample_bytes
 from streams.sweeper import Sweeper
 from streams.takeover import take_over
 
@@ -76,6 +77,7 @@ class Tenure:
         self._active = active
         self._stored_passed = taken.passed
         self._changeover = Changeover(parts, partition, pending=taken.passed < active.number)
+        self._names = feature_names(active.engine.ruleset)
         self._profiles = Profiles(parts.store, active.engine, partition, parts.settings.cache_customers)
         self._sweeper = Sweeper(parts, partition)
         self._inbox: deque[Delivery] = deque()
@@ -90,6 +92,7 @@ class Tenure:
         """Take the partition over; raises `Fenced`, `ServiceError` or `StateError`."""
         await parts.definitions.refresh()
         active = parts.definitions.active
+        await parts.snapshots.ready(active.engine)
         tenure = cls(parts, partition, active, await take_over(parts, partition, active))
         parts.definitions.changed.add(tenure._wake.set)
         try:
@@ -265,11 +268,8 @@ class Tenure:
         idle = not (batch.before or batch.dropped or self._trim or self._written or passed != self._stored_passed)
         if idle and self.next_offset == self._stored_offset:
             return
-        entries, views, due = (
-            batch.entries(parts.settings.app_id, number),
-            batch.views(),
-            batch.due(self._forced_due, all_of_them=swept),
-        )
+        entries, samples = batch.entries(parts.settings.app_id, number), self._samples(batch, number)
+        views, due = batch.views(), batch.due(self._forced_due, all_of_them=swept)
         commit = Commit(
             partition=self.partition,
             epoch=self._epoch,
@@ -281,7 +281,7 @@ class Tenure:
             profiles=batch.saved(),
             due=due,
             sizes=batch.sizes(),
-            outbox=[pack_entry(entry) for entry in entries],
+            outbox=[pack_entry(entry) for entry in entries] + samples,
             views=views,
             published=self._trim,
             viewed=self._written,
@@ -297,8 +297,17 @@ class Tenure:
         self._forced_due = (self._forced_due - batch.before.keys()) | batch.dropped.keys()
         contents = self._views(views)
         self._profiles.settle(batch.before)
-        await asyncio.gather(self._publisher.publish(entries), self._show(contents))
-        self._trim, self._written = len(entries), views
+        await asyncio.gather(self._publisher.publish(entries), parts.samples.send(samples), self._show(contents))
+        parts.counters.samples_released += len(samples)
+        self._trim, self._written = len(entries) + len(samples), views
+
+    def _samples(self, batch: Batch, number: int) -> list[bytes]:
+        """Return the samples that the batch released, as they stand in the outbox and go out."""
+        released = enumerate(batch.released())
+        return [
+            sample_bytes(sample, self._names[sample.model], (self.partition, number, index))
+            for index, sample in released
+        ]
 
     def _views(self, customers: list[str]) -> Mapping[str, tuple[int, bytes]]:
         known, show = self._profiles.known, self._active.engine.show

@@ -1,4 +1,8 @@
-"""The three topics: their names, how they are made, and what is wrong with ones that exist."""
+"""The topics: their names, how they are made, and what is wrong with ones that exist.
+
+Three carry events and changes; three more are there for online models, and a worker whose ruleset has none needs and
+opens none of them.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 TIMESTAMP_TYPE = "message.timestamp.type"
 APPEND_TIME = "LogAppendTime"
+RETENTION = "retention.ms"
+CLEANUP = "cleanup.policy"
+COMPACT = "compact"
 
 _SEEN_S = 30.0
 _POLL_S = 0.05
@@ -33,16 +40,30 @@ class Topics:
     events: str
     changes: str
     rejected: str
+    samples: str
+    models: str
+    model_events: str
 
     @classmethod
     def named(cls, settings: Settings) -> Topics:
         """Return them with the prefix."""
         prefix = settings.topic_prefix
-        return cls(f"{prefix}customer-events", f"{prefix}segment-changes", f"{prefix}customer-events-rejected")
+        return cls(
+            events=f"{prefix}customer-events",
+            changes=f"{prefix}segment-changes",
+            rejected=f"{prefix}customer-events-rejected",
+            samples=f"{prefix}training-samples",
+            models=f"{prefix}models",
+            model_events=f"{prefix}model-events",
+        )
 
-    def all(self) -> tuple[str, str, str]:
-        """Return the names."""
-        return self.events, self.changes, self.rejected
+    def all(self, *, models: bool = True) -> tuple[str, ...]:
+        """Return the names, without `models` those that every app needs."""
+        return self.events, self.changes, self.rejected, *(self.of_models() if models else ())
+
+    def of_models(self) -> tuple[str, str, str]:
+        """Return the names of those that models need; each has one partition."""
+        return self.samples, self.models, self.model_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +79,11 @@ class Finding:
         return f"{self.topic}: {self.message}"
 
 
-async def create_topics(settings: Settings) -> list[str]:
-    """Create those that are missing, and return their names; raises `ServiceError` or `TopicError`."""
+async def create_topics(settings: Settings, *, models: bool = True) -> list[str]:
+    """Create those that are missing, and return their names; raises `ServiceError` or `TopicError`.
+
+    Without `models` those that models need are left out.
+    """
     topics = Topics.named(settings)
     async with _admin(settings.broker) as admin:
         there = await _partitions(admin, topics)
@@ -67,29 +91,39 @@ async def create_topics(settings: Settings) -> list[str]:
         counts = {
             topics.events: there.get(topics.changes, settings.partitions),
             topics.changes: there.get(topics.events, settings.partitions),
-            topics.rejected: 1,
         }
-        wanted = [_new(name, counts[name], settings.replication) for name in topics.all() if name not in there]
+        configs = {
+            topics.samples: {RETENTION: str(settings.samples_retention)},
+            topics.models: {CLEANUP: COMPACT},
+        }
+        names = topics.all(models=models)
+        wanted = [
+            _new(name, counts.get(name, 1), settings.replication, configs.get(name, {}))
+            for name in names
+            if name not in there
+        ]
         if wanted:
             answer: Any = await admin.create_topics(wanted)
             for name, code, text in answer.topic_errors:
                 if for_code(code) not in {NoError, TopicAlreadyExistsError}:
                     message = f"{name}: the broker does not create it: {text or for_code(code).__name__}"
                     raise TopicError(message)
-            await _wait_for(admin, settings)
+            await _wait_for(admin, settings, names)
         return [topic.name for topic in wanted]
 
 
-async def check_topics(settings: Settings) -> list[Finding]:
-    """Return what is wrong with the topics; raises `ServiceError`."""
+async def check_topics(settings: Settings, *, models: bool) -> list[Finding]:
+    """Return what is wrong with the topics, with `models` also with those that models need; raises `ServiceError`."""
     topics = Topics.named(settings)
     async with _admin(settings.broker) as admin:
         there = await _partitions(admin, topics)
         findings = [
             Finding(name, "there is no such topic; `segue topics` creates it")
-            for name in topics.all()
+            for name in topics.all(models=models)
             if name not in there
         ]
+        if models:
+            findings += await _model_findings(admin, topics, there)
         findings += _count_findings(topics, there, settings.partitions)
         if not settings.allow_create_time and topics.events in there:
             findings += await _time_findings(admin, topics.events)
@@ -103,7 +137,7 @@ async def count_partitions(broker: str, topic: str) -> int:
 
 
 async def delete_topics(settings: Settings) -> None:
-    """Remove all three, where they are (a replay's own, when it ends); raises `ServiceError`."""
+    """Remove them all, where they are (a replay's own, when it ends); raises `ServiceError`."""
     topics = Topics.named(settings)
     async with _admin(settings.broker) as admin:
         there = await _partitions(admin, topics)
@@ -111,8 +145,8 @@ async def delete_topics(settings: Settings) -> None:
             await admin.delete_topics(sorted(there))
 
 
-def _new(name: str, partitions: int, replication: int) -> NewTopic:
-    topic = NewTopic(name, partitions, 1, topic_configs={TIMESTAMP_TYPE: APPEND_TIME})
+def _new(name: str, partitions: int, replication: int, configs: Mapping[str, str]) -> NewTopic:
+    topic = NewTopic(name, partitions, 1, topic_configs={TIMESTAMP_TYPE: APPEND_TIME, **configs})
     topic.replication_factor = replication  # -1 is the broker's default; the class refuses it, the protocol does not
     return topic
 
@@ -129,6 +163,22 @@ def _count_findings(topics: Topics, there: Mapping[str, int], wanted: int) -> li
     if events is not None and events != wanted:
         message = f"it has {events} partitions, the setting SEGUE_PARTITIONS says {wanted}: put the setting right"
         findings.append(Finding(topics.events, message))
+    return findings
+
+
+async def _model_findings(admin: AIOKafkaAdminClient, topics: Topics, there: Mapping[str, int]) -> list[Finding]:
+    findings = [
+        Finding(name, f"it has {there[name]} partitions: models need it to have 1, for its order; create it anew")
+        for name in topics.of_models()
+        if there.get(name, 1) != 1
+    ]
+    cleanup = (await _config(admin, topics.models)).get(CLEANUP, COMPACT) if topics.models in there else COMPACT
+    if COMPACT not in cleanup:
+        message = (
+            f"{CLEANUP} is {cleanup}: the broker would remove models that learn nothing for a while. Run kafka-configs "
+            f"--alter --entity-type topics --entity-name {topics.models} --add-config {CLEANUP}={COMPACT}"
+        )
+        findings.append(Finding(topics.models, message))
     return findings
 
 
@@ -161,15 +211,14 @@ async def _counts(admin: AIOKafkaAdminClient, wanted: set[str]) -> dict[str, int
     return {str(topic["topic"]): len(topic["partitions"]) for topic in described}
 
 
-async def _wait_for(admin: AIOKafkaAdminClient, settings: Settings) -> None:
-    """Wait until every partition of the topics answers.
+async def _wait_for(admin: AIOKafkaAdminClient, settings: Settings, names: Sequence[str]) -> None:
+    """Wait until every partition of these topics answers.
 
     Kafka shows a topic before its leaders have opened all logs, and a transaction that ends on a partition meanwhile
     hangs for 30 s (a take-over's first one did, with 64 partitions).
     """
-    topics = Topics.named(settings)
     async with asyncio.timeout(_SEEN_S):
-        while len(counts := await _partitions(admin, topics)) < len(topics.all()):  # noqa: ASYNC110 - no event tells
+        while len(counts := await _counts(admin, set(names))) < len(names):  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_POLL_S)
         places = [TopicPartition(name, partition) for name in counts for partition in range(counts[name])]
         async with AIOKafkaConsumer(bootstrap_servers=settings.broker) as consumer:

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from rules.errors import SegueError, ServiceError, TopicError
 from streams.hold import Hold
 from streams.tenure import Delivery, Tenure, TenureOver
+from streams.training import Training
 from streams.watch import Watch, out_of_range
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from streams.parts import Parts
 
 log = logging.getLogger(__name__)
+
+TRAINED_AT = 0
+"""Whoever holds this partition of the events trains the models: one worker of the app, by Faust's assignment."""
 
 _WATCH_S = 1.0
 _POLL_S = 0.01
@@ -44,6 +48,7 @@ class Worker:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watch: asyncio.Task[None] | None = None
         self._follow: asyncio.Task[None] | None = None
+        self._training = Training(parts)
         self._stopping = False
         app.listener = self
 
@@ -56,6 +61,11 @@ class Worker:
     def partitions(self) -> frozenset[int]:
         """The partitions it works on at this moment."""
         return frozenset(partition for partition, (hold, _) in self._holds.items() if hold.tenure is not None)
+
+    @property
+    def unlearned(self) -> int:
+        """How many of the samples that this worker released are not learned yet, where it is the one that learns."""
+        return max(0, self.parts.samples.end - self._training.next_offset)
 
     async def start(self) -> None:
         """Begin to join the consumer group."""
@@ -74,8 +84,9 @@ class Worker:
         for task in (self._watch, self._follow):
             if task is not None:
                 task.cancel()
-        await self.revoked(set(self._holds))
+        await self.revoked({TRAINED_AT, *self._holds})
         await self._app.stop()
+        await self.parts.snapshots.close()
         if self._failure.done():
             self._failure.exception()  # `run` raised it, or nobody asked
         else:
@@ -134,6 +145,8 @@ class Worker:
             task = asyncio.create_task(hold.keep(), name=f"hold partition {partition}")
             task.add_done_callback(self._ended)
             self._holds[partition] = hold, task
+        if TRAINED_AT in self._holds:
+            self._training.start()
 
     async def revoked(self, partitions: set[int]) -> None:
         """Let go of these: each may finish its step under way, for so long as the setting allows."""
@@ -141,6 +154,8 @@ class Worker:
         tasks = [task for _, task in let_go]
         for hold, _ in let_go:
             hold.close()
+        if TRAINED_AT in partitions:
+            await self._training.stop()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self.parts.settings.revoke_deadline / 1000)
             for task in late:

@@ -377,7 +377,7 @@ async def test_topics_are_checked_before_anything_is_read(broker: Broker, topic_
     with pytest.raises(TopicError, match="segue topics"):
         await run(Pipeline(elsewhere))
     wrong = pipeline.settings.model_copy(update={"partitions": 3})
-    assert [finding.topic for finding in await check_topics(wrong)] == [pipeline.topics.events]
+    assert [finding.topic for finding in await check_topics(wrong, models=True)] == [pipeline.topics.events]
     assert await create_topics(pipeline.settings) == []
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from aiokafka.structs import ConsumerRecord
 
 from rules.errors import StateError
 from rules.features import NEVER
 from rules.load import load_text
-from state.engine import Engine
+from state.engine import Applied, Engine
 from state.memory import MemoryStore
 from state.store import Commit
 from streams.batch import Batch
@@ -141,6 +142,48 @@ async def test_a_sweep_fires_and_removes_what_is_due() -> None:
     assert bench.profiles.known["a"].due == NEVER
 
 
+SAMPLING = Engine(
+    load_text(
+        """
+models:
+  - key: odd
+    kind: anomaly
+    sample: {on: [Seen], every: 1s, silent_for: 0s}
+    features: {seen: {did: {event: Seen, within: 1d}}}
+"""
+    )
+)
+
+
+async def test_released_samples_are_taken_once_in_the_order_of_their_release() -> None:
+    bench = Bench()
+    bench.profiles = Profiles(bench.store, SAMPLING, 0, 100)
+    batch = Batch(SAMPLING, bench.profiles, bench.limit)
+    await batch.apply([bench.event("a", 3_000), bench.event("b", 1_000), bench.event("a", 5_000)])
+    assert [(s.customer, s.released_at) for s in batch.released()] == [("b", 1_000), ("a", 3_000), ("a", 5_000)]
+    assert batch.weight_bytes > 3 * 300
+    assert batch.released() == []
+    assert [batch.profile(customer).released for customer in "ab"] == [[], []]
+
+
+async def test_a_poisoned_event_doubles_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.profiles = Profiles(bench.store, SAMPLING, 0, 100)
+    batch = Batch(SAMPLING, bench.profiles, bench.limit)
+    apply = SAMPLING.apply
+
+    def raise_at_bad(profile: Profile, event: Event) -> Any:
+        applied = apply(profile, event)
+        if event.message_id == "bad":
+            message = "a defect"
+            raise RuntimeError(message)
+        return applied
+
+    monkeypatch.setattr(SAMPLING, "apply", raise_at_bad)
+    await batch.apply([bench.event("a", 1_000), bench.event("a", 3_000, "bad"), bench.event("a", 5_000)])
+    assert [s.released_at for s in batch.released()] == [1_000, 5_000]
+
+
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a batch be full with its first change."""
@@ -243,6 +286,58 @@ async def test_a_poisoned_event_leaves_no_trace(bad: int, committed: int) -> Non
         reasons = [rejection.reason for rejection in first.rejections + second.rejections]
         assert reasons == ([] if one is plain else ["internal"])
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.usefixtures("poisoned")
+async def test_a_model_that_gets_a_version_while_a_customer_is_restored_leaves_no_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What an event does may then be something else: what was done last counts, in the profile and in the changes."""
+    bench = Bench()
+    events = [bench.event("a", 1_000), bench.event("b", 1_000), bench.event("a", 1_100, name="Bad")]
+    batch, reload, apply = bench.batch(), bench.profiles.reload, ENGINE.apply
+
+    async def reload_and_change(customer: str) -> Profile:
+        def otherwise(profile: Profile, event: Event) -> Any:
+            applied = apply(profile, event)
+            profile.seq += 1
+            more = [*applied.changes, msgspec.structs.replace(applied.changes[0], seq=profile.seq, segment="more")]
+            return Applied(duplicate=False, changes=more)
+
+        monkeypatch.setattr(ENGINE, "apply", otherwise)
+        return await reload(customer)
+
+    monkeypatch.setattr(bench.profiles, "reload", reload_and_change)
+    assert await batch.apply(events) == 3
+    assert [(c.customer, c.seq, c.segment) for c in batch.changes] == [
+        ("b", 1, "recent"), ("b", 2, "seldom"), ("a", 1, "recent"), ("a", 2, "seldom"), ("a", 3, "more"),
+    ]  # fmt: skip
+    assert (batch.profile("a").seq, batch.applied) == (3, 2)
+
+
+@pytest.mark.usefixtures("poisoned")
+async def test_an_event_that_fails_only_when_its_customer_is_restored_is_rejected_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    events = [bench.event("a", 1_000, "m1"), bench.event("a", 1_050, "m2"), bench.event("a", 1_100, name="Bad")]
+    batch, reload, apply = bench.batch(), bench.profiles.reload, ENGINE.apply
+
+    def fails(profile: Profile, event: Event) -> Any:
+        if event.message_id == "m1":
+            message = "a scorer that raises"
+            raise RuntimeError(message)
+        return apply(profile, event)
+
+    async def reload_and_fail(customer: str) -> Profile:
+        monkeypatch.setattr(ENGINE, "apply", fails)
+        return await reload(customer)
+
+    monkeypatch.setattr(bench.profiles, "reload", reload_and_fail)
+    assert await batch.apply(events) == 3
+    assert sorted(rejection.record.offset for rejection in batch.rejections) == [0, 2]
+    assert (batch.applied, len(batch.profile("a").ids)) == (1, 8)
+    assert [(c.seq, c.at) for c in batch.changes] == [(1, 1_050), (2, 1_050)]
 
 
 @pytest.mark.usefixtures("poisoned", "tiny")
