@@ -369,6 +369,31 @@ def test_a_refit_keeps_the_number_of_clusters_once_chosen() -> None:
     assert len(new.ids) == len(old.ids) == 4
 
 
+def test_drift_refits_publishes_and_keeps_the_ids_of_the_clusters_that_stayed() -> None:
+    definition = clusters(on_drift="refit", refit_window=400)
+    trainer = Trainer(definition, snapshot_every=100)
+    samples = drawn(definition, 600)
+    for step in range(10):  # the last group wanders off
+        groups = (*GROUPS[:3], (14.0 + 4 * step, 14.0 - 5 * step, 3.0 * step))
+        samples += drawn(definition, 150, seed=step, groups=groups, begin=len(samples))
+    scorer = before = None
+    events = []
+    for number, one in enumerate(samples):
+        said = None if scorer is None else str(scorer.score(one.x, None))
+        given = sample(definition, number, one.x, said)
+        events += trainer.learn(given, source=(0, number, 0), offset=number)
+        if trainer.due:
+            scorer = make_scorer(definition, decode(encode(trainer.snapshot(1))))
+        if number == 599:
+            before = scorer
+    assert [event.refit for event in events].count("published") >= 1
+    assert {event.detector for event in events} == {"distance"}
+    assert before is not None
+    assert scorer is not None
+    assert [scorer.score(at, None) for at in GROUPS[:3]] == [before.score(at, None) for at in GROUPS[:3]]
+    assert scorer.score(groups[3], None) not in before.titles
+
+
 def test_a_refit_and_its_predecessor_are_measured_in_one_scale() -> None:
     definition = clusters()
     old = learned(definition, drawn(definition, 400))
