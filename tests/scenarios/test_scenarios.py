@@ -13,16 +13,22 @@ SCENARIOS = all_scenarios()
 @pytest.mark.parametrize("reload", [False, True], ids=["kept", "reloaded"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
 def test_scenario(scenario: Scenario, reload: bool) -> None:
-    stage = Stage(scenario.ruleset, reload=reload)
-    told = [f"step {number}: {line}" for number, step in enumerate(scenario.steps) for line in stage.play(step)]
-    assert told == [
-        f"step {number}: {line}" for number, step in enumerate(scenario.steps) for line in step.get("expect", [])
-    ]
+    stage = Stage(scenario.ruleset, scenario.scorers, reload=reload)
+    told, wanted = [], []
+    for number, step in enumerate(scenario.steps):
+        told += [f"step {number}: {line}" for line in stage.play(step)]
+        wanted += [f"step {number}: {line}" for line in step.get("expect", [])]
+        if scenario.samples:
+            told += [f"step {number}: released {line}" for line in stage.released]
+            wanted += [f"step {number}: released {line}" for line in step.get("released", [])]
+        if "because" in step:
+            assert stage.because == step["because"]
+    assert told == wanted
 
 
 def test_every_scenario_expects_a_change() -> None:
     """A scenario in which nothing ever happens would hold on an engine that does nothing."""
-    mute = [one.name for one in SCENARIOS if not any(step.get("expect") for step in one.steps)]
+    mute = [one.name for one in SCENARIOS if not any(step.get("expect", step.get("released")) for step in one.steps)]
     assert mute == []
 
 
