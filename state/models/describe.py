@@ -27,6 +27,8 @@ LEAST_DEVIATION: Final = 0.25
 """Standard deviations; what is nearer to the population is no peculiarity."""
 MONEY: Final = frozenset({"amount", "price", "revenue", "sales", "spend", "spent", "subtotal", "total", "value"})
 """Last words of a path that is taken for money."""
+ITEMS: Final = frozenset({"count", "items", "pieces", "quantity", "units"})
+"""Last words of an order's path that is taken for a number of items."""
 VERBS: Final = {
     "Order Completed": ("orders", "ordered"),
     "Product Added": ("adds to the cart", "added to the cart"),
@@ -222,6 +224,8 @@ def _total(total: TotalOf) -> Subject:
         return Subject(f"many different {last}{some}", f"few different {last}{some}", within)
     if agg == "sum" and money and "Order" in _event(total):
         return Subject(f"spends much{some}", f"spends little{some}", within, money=True)
+    if agg == "sum" and ITEMS & set(last.lower().split()) and "Order" in _event(total):
+        return Subject(f"buys many items{some}", f"buys few items{some}", within)
     if agg == "avg" and money and "Order" in _event(total):
         return Subject(f"spends much at a time{some}", f"spends little at a time{some}", within, money=True)
     words = {"sum": "", "avg": "average ", "min": "least ", "max": "largest ", "first": "first ", "last": "last "}

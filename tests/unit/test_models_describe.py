@@ -111,6 +111,11 @@ def test_no_more_than_three_and_nothing_that_hardly_deviates() -> None:
             "spends little at a time",
         ),
         (
+            "{total: {event: Order Completed, of: quantity, agg: sum, within: 30d}}",
+            "buys many items: 8 in 30 d against 2",
+            "buys few items",
+        ),
+        (
             "{total: {event: Movie Watched, of: minutes, agg: max, within: 7d}}",
             "largest minutes of Movie Watched is high: 8 in 7 d against 2",
             "largest minutes of Movie Watched is low",
