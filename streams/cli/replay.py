@@ -30,6 +30,9 @@ UntilOption = Annotated[
 ChangesOption = Annotated[
     Path | None, typer.Option("--changes", metavar="FILE", help="Write the changes there, one a line.")
 ]
+ModelsOption = Annotated[
+    Path | None, typer.Option("--models", metavar="FILE", help="Write each version of each model there, one a line.")
+]
 StepOption = Annotated[
     int | None,
     typer.Option("--step", metavar="7d", parser=step, help="How often, in stream time, to say where things stand."),
@@ -57,6 +60,7 @@ def replay(  # noqa: PLR0913 - a parameter an option
     rules: RulesOption = None,
     until: UntilOption = None,
     changes: ChangesOption = None,
+    models: ModelsOption = None,
     step: StepOption = None,
     broker: BrokerOption = None,
     redis: RedisOption = None,
@@ -72,6 +76,8 @@ def replay(  # noqa: PLR0913 - a parameter an option
     The events go through the real pipeline: topics, a worker and a store of the replay's own, on embedded services or
     those that you name here (SEGUE_BROKER and SEGUE_REDIS are not asked: a replay comes to no live cluster unasked).
 
+    Models learn as they go: in memory in step with the events, the same in every run; through services beside them.
+
     With `--live` a log is read by the rules of a live worker: a dump (`segue dump`) or, with `--topic`, the app's own
     topic of events.
     """
@@ -84,6 +90,8 @@ def replay(  # noqa: PLR0913 - a parameter an option
         until_ms=until,
         changes=changes,
         step_ms=step,
+        models=models,
+        snapshot_every=settings.snapshot_every,
     )
     with TerminalReport() as report:
         if events is None:

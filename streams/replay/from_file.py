@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from state.change import Change
     from streams.replay.plan import Plan, Report
+    from streams.replay.study import Study
 
 REPORT_EVERY = 2048
 """Records between two reports of progress."""
@@ -34,18 +36,33 @@ def replay_in_memory(plan: Plan, report: Report, events: Path) -> Outcome:
     with calm_collector(), LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
         run = _Run(plan, report, out, lag_ms=_lag_ms(plan, events))
         report.begin("replaying", lines.size_bytes)
-        for number, line in enumerate(lines):
-            run.take(line)
-            if number % REPORT_EVERY == 0:
-                report.progress(lines.position_bytes)
-        report.progress(lines.size_bytes)
-        run.finish()
+        with contextlib.closing(run):
+            for number, line in enumerate(lines):
+                run.take(line)
+                if number % REPORT_EVERY == 0:
+                    report.progress(lines.position_bytes)
+            report.progress(lines.size_bytes)
+            run.finish()
     return run.outcome(time.perf_counter() - began)
 
 
+def study_of(plan: Plan, engine: Engine) -> Study | None:
+    """Return what learns the models, None where the ruleset has none."""
+    if not plan.ruleset.models:
+        return None
+    from streams.replay.study import Study  # noqa: PLC0415 - it imports River
+
+    return Study(engine, snapshot_every=plan.snapshot_every, path=plan.models)
+
+
+def studied(study: Study | None) -> dict[str, int]:
+    """Return what an outcome says of the learning."""
+    return {} if study is None else {"samples": study.samples, "snapshots": study.snapshots, "drifts": study.drifts}
+
+
 def _lag_ms(plan: Plan, events: Path) -> int:
-    """Return by how much events come late; only early timers have to know, and only steps want them early."""
-    if plan.step_ms is None:
+    """Return by how much events come late; only early timers have to know, and only steps and models want them."""
+    if plan.step_ms is None and not plan.ruleset.models:
         return 0
     with LinesFile(events) as lines:
         return measure(lines).lag_ms
@@ -57,7 +74,14 @@ class _Run:
         self._out = out
         self._engine = Engine(plan.ruleset, max_late_ms=plan.max_late_ms)
         self._clock = StreamClock(lag_ms=lag_ms)
-        self._replay = MemoryReplay(self._engine, self._clock, until_ms=plan.until_ms, early=plan.step_ms is not None)
+        self._study = study_of(plan, self._engine)
+        self._replay = MemoryReplay(
+            self._engine,
+            self._clock,
+            until_ms=plan.until_ms,
+            early=plan.step_ms is not None,
+            learn=None if self._study is None else self._study.take,
+        )
         self._standings = None if plan.step_ms is None else Standings(plan.step_ms)
         self._shown_ms = NEVER_MS
 
@@ -72,8 +96,15 @@ class _Run:
     def finish(self) -> None:
         """Fire what is due up to the horizon, and say where things stand there."""
         self._write(list(self._replay.finish()))
+        if self._study is not None:
+            self._study.finish()
         if self._standings is not None and self._replay.counters.applied:
             self._show(self._standings.finish(self._replay.horizon_ms))
+
+    def close(self) -> None:
+        """Close what is still open, however the replay ended."""
+        if self._study is not None:
+            self._study.close()
 
     def outcome(self, seconds: float) -> Outcome:
         """Return the numbers of the whole replay."""
@@ -90,6 +121,7 @@ class _Run:
             caps=self._engine.caps,
             horizon_ms=replay.horizon_ms if known else None,
             seconds=seconds,
+            **studied(self._study),
         )
 
     def _step(self, standings: Standings) -> None:

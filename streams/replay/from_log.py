@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from streams.changes import size_name
 from streams.clocks import NEVER_MS, live_clock
 from streams.replay.changes_file import ChangesFile
 from streams.replay.dump import LogRecord, open_dump, read_dump
+from streams.replay.from_file import studied, study_of
 from streams.replay.memory import MemoryLog
 from streams.replay.outcome import Outcome
 from streams.replay.standings import Standings
@@ -36,11 +38,12 @@ def replay_dump(plan: Plan, report: Report, settings: Settings, dump: Path) -> O
     with open_dump(dump) as lines, ChangesFile(plan.changes, plan.app_id, dump) as out:
         run = LogRun(plan, report, settings, out)
         report.begin("replaying", lines.size_bytes)
-        for number, record in enumerate(read_dump(lines)):
-            run.take(record)
-            if number % REPORT_EVERY == 0:
-                report.progress(lines.position_bytes)
-        run.finish()
+        with contextlib.closing(run):
+            for number, record in enumerate(read_dump(lines)):
+                run.take(record)
+                if number % REPORT_EVERY == 0:
+                    report.progress(lines.position_bytes)
+            run.finish()
     return run.outcome(time.perf_counter() - began)
 
 
@@ -52,7 +55,9 @@ class LogRun:
         self._report = report
         self._out = out
         self._engine = Engine(plan.ruleset, max_late_ms=plan.max_late_ms)
-        self._log = MemoryLog(self._engine, live_clock(settings))
+        self._study = study_of(plan, self._engine)
+        learn = None if self._study is None else self._study.take
+        self._log = MemoryLog(self._engine, live_clock(settings), learn=learn)
         self._standings = None if plan.step_ms is None else Standings(plan.step_ms)
         self._create_time = 0
 
@@ -72,9 +77,16 @@ class LogRun:
     def finish(self) -> None:
         """Fire what the end of the log makes certain; only then it is known where things stood at every step."""
         self._write(list(self._log.finish(self._plan.until_ms)))
+        if self._study is not None:
+            self._study.finish()
         if self._standings is not None:
             for at_ms, sizes in self._standings.finish(self._horizon_ms()):
                 self._report.standing(at_ms, self._log.counters.events, sizes)
+
+    def close(self) -> None:
+        """Close what is still open, however the replay ended."""
+        if self._study is not None:
+            self._study.close()
 
     def outcome(self, seconds: float) -> Outcome:
         """Return the numbers of the whole replay."""
@@ -91,6 +103,7 @@ class LogRun:
             caps=self._engine.caps,
             horizon_ms=horizon_ms if horizon_ms > NEVER_MS else None,
             seconds=seconds,
+            **studied(self._study),
         )
 
     def _horizon_ms(self) -> int:

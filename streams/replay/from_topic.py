@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
 
 
 async def replay_topic(plan: Plan, report: Report, settings: Settings) -> Outcome:
-    """Replay the topic of events as it stands now; raises `ServiceError`, `TopicError` or `ReplayError`."""
+    """Replay the topic of events as it stands now; raises `ServiceError`, `TopicError` or `ReplayError`.
+
+    Its partitions come mixed as the broker gives them, so models may learn in another order in another run: for the
+    same result every time, dump the topic first.
+    """
     began = time.perf_counter()
     async with TopicReader(settings.broker, Topics.named(settings).events) as reader:
-        with ChangesFile(plan.changes, plan.app_id, None) as out:
-            run = LogRun(plan, report, settings, out)
+        with (
+            ChangesFile(plan.changes, plan.app_id, None) as out,
+            contextlib.closing(LogRun(plan, report, settings, out)) as run,
+        ):
             async for records in reader.to_end():
                 for record in records:
                     run.take(_log_record(record))

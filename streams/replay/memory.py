@@ -13,7 +13,7 @@ from streams.counters import Counters
 from streams.events import decode_event, decode_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from state.change import Change
     from state.engine import Engine
@@ -29,15 +29,27 @@ _AT_ONCE = 1_000
 class MemoryReplay:
     """A file of events on the stream clock: an event's broker time is its own, and there is no grace."""
 
-    def __init__(self, engine: Engine, clock: StreamClock, *, until_ms: int | None = None, early: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: StreamClock,
+        *,
+        until_ms: int | None = None,
+        early: bool = False,
+        learn: Callable[[Profile], None] | None = None,
+    ) -> None:
         """Begin with no customers; events later than `until_ms` are counted and not applied.
 
-        With `early` it keeps an index of what is due, so that `advance` costs what it fires and no more.
+        With `early` it keeps an index of what is due, so that `advance` costs what it fires and no more. With `learn`,
+        which is called with each profile after each step, everything due fires in its own time, over all customers:
+        before an event all that no later one can come before, else what a model has learned by then would depend on
+        who happens to send events.
         """
         self.engine = engine
         self.clock = clock
         self.until_ms = until_ms
-        self._due = DueIndex() if early else None
+        self._due = DueIndex() if early or learn is not None else None
+        self._learn = learn
         self.counters = Counters()
         self.after_until = 0
         self.profiles: dict[str, Profile] = {}
@@ -54,9 +66,16 @@ class MemoryReplay:
             self.counters.events -= 1
             self.after_until += 1
             return []
-        changes = apply_event(self.engine, self.profiles, event, self.counters)
+        changes: list[Change] = []
+        if self._learn is not None:
+            newest_ms = max(self.counters.newest_event_ms, event.ts)
+            changes += self.advance(self.clock.certain_ms(NEVER_MS, newest_ms))
+        changes += apply_event(self.engine, self.profiles, event, self.counters)
         if self._due is not None and event.customer in self.profiles:
-            self._due.move({event.customer: _due_ms(self.profiles[event.customer])})
+            profile = self.profiles[event.customer]
+            self._due.move({event.customer: _due_ms(profile)})
+            if self._learn is not None:
+                self._learn(profile)
         return changes
 
     @property
@@ -69,6 +88,9 @@ class MemoryReplay:
         if self._due is None:
             for profile in self.profiles.values():
                 yield from fire(self.engine, profile, before_ms, self.counters)
+            return
+        if self._learn is not None:
+            yield from in_time(self.engine, {0: (self.profiles, self._due, before_ms)}, self.counters, self._learn)
             return
         while due := self._due.before(before_ms, _AT_ONCE):
             profiles = [self.profiles[customer] for customer, _ in due]
@@ -84,9 +106,11 @@ class MemoryReplay:
 class MemoryLog:
     """A log with the broker's times, by the live rules: what a worker should have said of it."""
 
-    def __init__(self, engine: Engine, clock: LiveClock) -> None:
-        """Begin with no customers."""
+    def __init__(self, engine: Engine, clock: LiveClock, *, learn: Callable[[Profile], None] | None = None) -> None:
+        """Begin with no customers; with `learn` timers fire as soon as a worker's would (see `MemoryReplay`)."""
         self.engine = engine
+        self._learn = learn
+        self._due: dict[int, DueIndex] = {}
         self.clock = clock
         self.counters = Counters()
         self.newest_broker_ms: dict[int, int] = {}
@@ -97,23 +121,69 @@ class MemoryLog:
     ) -> list[Change]:
         """Apply one record and return its changes; what is rejected is counted."""
         self.newest_broker_ms[partition] = max(broker_ms, self.newest_broker_ms.get(partition, NEVER_MS))
+        changes: list[Change] = []
+        if self._learn is not None:
+            changes += self._in_time({partition: self._certain_ms(partition)}, self._learn)
         if tick:
             self.counters.ticks += 1
-            return []
+            return changes
         self.counters.events += 1
         try:
             event = decode_record(key, value, broker_ms, self.clock)
         except EventRejected as rejected:
             self.counters.rejected[rejected.reason] += 1
-            return []
-        return apply_event(self.engine, self.profiles.setdefault(partition, {}), event, self.counters)
+            return changes
+        profiles = self.profiles.setdefault(partition, {})
+        changes += apply_event(self.engine, profiles, event, self.counters)
+        if self._learn is not None and event.customer in profiles:
+            profile = profiles[event.customer]
+            self._due.setdefault(partition, DueIndex()).move({event.customer: _due_ms(profile)})
+            self._learn(profile)
+        return changes
 
     def finish(self, until_ms: int | None = None) -> Iterator[Change]:
         """Fire what is certain at the log's end, or all that is due up to and including `until_ms`."""
+        before_ms = {
+            partition: self._certain_ms(partition) if until_ms is None else until_ms + 1 for partition in self.profiles
+        }
+        if self._learn is not None:
+            yield from self._in_time(before_ms, self._learn)
+            return
         for partition, profiles in self.profiles.items():
-            certain_ms = self.clock.certain_ms(self.newest_broker_ms[partition], NEVER_MS)
             for profile in profiles.values():
-                yield from fire(self.engine, profile, certain_ms if until_ms is None else until_ms + 1, self.counters)
+                yield from fire(self.engine, profile, before_ms[partition], self.counters)
+
+    def _certain_ms(self, partition: int) -> int:
+        return self.clock.certain_ms(self.newest_broker_ms[partition], NEVER_MS)
+
+    def _in_time(self, before_ms: Mapping[int, int], learn: Callable[[Profile], None]) -> Iterator[Change]:
+        parts = {
+            partition: (self.profiles[partition], self._due[partition], bound_ms)
+            for partition, bound_ms in before_ms.items()
+            if partition in self._due
+        }
+        return in_time(self.engine, parts, self.counters, learn)
+
+
+Part = tuple["Mapping[str, Profile]", DueIndex, int]
+"""Profiles, which of them are due, and the instant strictly before which they may fire."""
+
+
+def in_time(
+    engine: Engine, parts: Mapping[int, Part], counters: Counters, learn: Callable[[Profile], None]
+) -> Iterator[Change]:
+    """Fire what is due, instant by instant over all parts, and learn after each; equal instants go by part and id."""
+    while firsts := [
+        (due_ms, number, customer)
+        for number, (_, index, before_ms) in parts.items()
+        for customer, due_ms in index.before(before_ms, 1)
+    ]:
+        due_ms, number, customer = min(firsts)
+        profiles, index, _ = parts[number]
+        profile = profiles[customer]
+        yield from fire(engine, profile, due_ms + 1, counters)
+        learn(profile)
+        index.move({customer: _due_ms(profile)})
 
 
 def apply_event(engine: Engine, profiles: dict[str, Profile], event: Event, counters: Counters) -> list[Change]:

@@ -21,7 +21,8 @@ class Outcome:
     `events` are all records of the file (ticks of a log are none):
     `events == applied + duplicates + after_until + sum(rejected.values())`. `create_time` counts records whose time is
     their producer's, `changes` by (segment name, entered or exited); `caps` are the documented bounds that were
-    reached, by name. `horizon_ms` is None where nothing was applied and none was asked for.
+    reached, by name. `samples` were learned, `snapshots` of models made of them, and `drifts` noticed.
+    `horizon_ms` is None where nothing was applied and none was asked for.
     """
 
     events: int = 0
@@ -36,6 +37,9 @@ class Outcome:
     caps: Counter[str] = field(default_factory=Counter)
     horizon_ms: int | None = None
     seconds: float = 0.0
+    samples: int = 0
+    snapshots: int = 0
+    drifts: int = 0
 
     def summary(self) -> Iterator[str]:
         """Yield the summary's lines."""
@@ -51,6 +55,9 @@ class Outcome:
         yield f"customers   {self.customers:>10,}"
         yield f"changes     {sum(self.changes.values()):>10,}"
         yield from self._segments()
+        if self.samples:
+            drifts = f", {self.drifts:,} drifts" if self.drifts else ""
+            yield f"samples     {self.samples:>10,}  learned; {self.snapshots:,} versions of models{drifts}"
         if self.create_time:
             yield f"{self.create_time:,} records have their producers' times; a worker bounds those by its own clock"
         if self.caps:

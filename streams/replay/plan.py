@@ -18,7 +18,8 @@ class Plan:
 
     `until_ms` is the horizon (None: the newest time of an applied event), `changes` where the changes are written
     (None: nowhere), `step_ms` how often, in stream time, it is said where things stand (None: never). `app_id` is
-    part of each change's id; `max_late_ms` is the setting.
+    part of each change's id; `max_late_ms` is the setting. With models, `models` is where their snapshots are written,
+    and in memory one is made every `snapshot_every` samples.
     """
 
     ruleset: Ruleset
@@ -27,6 +28,8 @@ class Plan:
     until_ms: int | None = None
     changes: Path | None = None
     step_ms: int | None = None
+    models: Path | None = None
+    snapshot_every: int = 500
 
 
 class Report(Protocol):

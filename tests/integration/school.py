@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from rules.dates import format_ms
 from rules.load import load_text
 from state.models.snapshot import Snapshot, decode
 from streams.samples import WireSample, decode_sample
@@ -51,13 +52,7 @@ def days(count: int, customers: int = 20, *, first: int = 0, seed: int = 0) -> I
         for customer in range(customers):
             at = START_S + day * DAY_S + customer * 60 + source.randrange(60)
             event = "Seen" if customer % 2 else "Bought"
-            yield f"c{customer}", track(f"c{customer}", day, rfc3339(at), event)
-
-
-def rfc3339(at_s: int) -> str:
-    from rules.dates import format_ms  # noqa: PLC0415
-
-    return format_ms(at_s * 1000)
+            yield f"c{customer}", track(f"c{customer}", day, format_ms(at * 1000), event)
 
 
 async def records(pipeline: Pipeline, topic: str) -> list[ConsumerRecord[bytes | None, bytes | None]]:
