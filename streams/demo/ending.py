@@ -56,12 +56,12 @@ def sparkline(sizes: Sequence[int]) -> str:
 
 def next_steps(folder: Path, events: Path, rules: Path) -> str:
     """Return what a person may want to do now."""
-    segue = _command()
+    segue = command()
     return f"""\
 What next
 
   look at {folder / "segments.png"}
-  {segue} replay --rules {_short(rules)} --events {events} --changes {folder / "changes.jsonl"}
+  {segue} replay --rules {short(rules)} --events {events} --changes {folder / "changes.jsonl"}
       # every single crossing with its reason, one JSON object a line, as it went to Kafka
   {segue} init segments && {segue} check segments
       # definitions to start from, one file for each kind of business; then replay your own events with them
@@ -69,12 +69,12 @@ What next
       # the same live on this machine: a broker, a store and a worker; send events, and watch `{segue} tail`"""
 
 
-def _command() -> str:
+def command() -> str:
     """Return how this program is called from here: `make demo` leaves it in .venv, which need not be on PATH."""
-    return "segue" if shutil.which("segue") else str(_short(Path(sys.argv[0]).absolute()))
+    return "segue" if shutil.which("segue") else str(short(Path(sys.argv[0]).absolute()))
 
 
-def _short(path: Path) -> Path:
+def short(path: Path) -> Path:
     """Return a path as a person here would type it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

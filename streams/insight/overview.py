@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from streams.insight.book import Book, Entry
     from streams.insight.measures import Measure
 
+FEW: Final = 500
+"""Samples of which measures still jump."""
 _DATE: Final = len("2026-01-01")
 
 
@@ -49,6 +51,9 @@ def remarks(book: Book) -> Iterator[str]:
         sizes = [f"{cluster} {share:.0%}" for cluster, share in sizes_of(entry).items()]
         if sizes:
             yield f"{entry.key}: of the recent samples, {', '.join(sizes)}"
+        for side in sides_of(entry):
+            if side.samples < FEW:
+                yield f"{entry.key}: {side.samples:,} samples {side.name} say little yet"
         for problem in entry.metrics.get("problems", ()):
             yield f"{entry.key}: {problem}"
 
