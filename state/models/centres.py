@@ -18,8 +18,10 @@ class ClusterScorer:
     """One version of a clusters model; scoring leaves it as it is.
 
     Its JSON, as the learner makes it, is `{scale: {mean, sd}, clusters: [{id, centre, share, description, typical}],
-    retired: [id]}`: `scale` and `centre` have one number a feature, the centre's being scaled; `share` is the cluster's
-    part of recent samples, `typical` up to three customers near the centre, the nearest first.
+    retired: [id], silhouettes: [[k, simplified silhouette]]}`: `scale` and `centre` have one number a feature, the
+    centre's being scaled; `share` is the cluster's part of recent samples, `typical` up to three customers near the
+    centre, the nearest first; `retired` are ids that the last refit did away with; silhouettes are there where k was
+    chosen.
     """
 
     def __init__(self, definition: Clusters, version: int, scorer: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -24,7 +25,7 @@ from state.models.quality.clusters import ClustersQuality
 from state.models.quality.moves import MOST, WEEK_MS, Moves
 from state.models.sample import Sample
 from state.models.scorers import make_scorer
-from state.models.snapshot import decode, encode
+from state.models.snapshot import MOST_BYTES, decode, encode
 from state.models.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -274,7 +275,9 @@ def test_a_snapshot_goes_to_json_and_back_and_the_trainer_resumes_to_the_same_sc
 
 def test_k_between_is_the_number_of_groups() -> None:
     definition = clusters("{between: [2, 8]}")
-    assert len(learned(definition, drawn(definition, 400)).ids) == 4
+    learner = learned(definition, drawn(definition, 400))
+    assert len(learner.ids) == 4
+    assert [k for k, _ in (learner.scorer() or {})["silhouettes"]] == [2, 3, 4, 5, 6, 7, 8]
     fewer = drawn(definition, 400, groups=GROUPS[:3])
     assert len(learned(definition, fewer).ids) == 3
 
@@ -521,6 +524,29 @@ def test_quality_is_measured_before_a_sample_moves_anything_and_restored_exactly
     again.restore(json.loads(json.dumps(quality.state())))
     assert again.metrics() == quality.metrics()
     assert again.state() == quality.state()
+
+
+def test_a_snapshot_of_the_most_clusters_and_features_is_small_enough() -> None:
+    features = {f"f{number:03}": {"trait": f"t{number}"} for number in range(200)}
+    given = {"key": "personas", "kind": "clusters", "k": 64, "sample": {"every": "7d"}, "features": features}
+    definition = load_text(json.dumps({"models": [given | {"warm_up": 300}]}), json=True).models[0]
+    assert isinstance(definition, Clusters)
+    rng = random.Random(1)
+    learner, quality = ClustersLearner(definition), ClustersQuality()
+    for number in range(300):
+        learner.learn(sample(definition, number, [rng.random() for _ in range(200)]))
+    small = clusters()
+    quality.follow(learned(small, drawn(small, 200)))
+    for number in range(10_100):
+        one = sample(small, number, (0.0, 0.0, number), f"c{1 + number % 64}")
+        quality.add(one if number % 2 else msgspec.structs.replace(one, why="event"))
+    parts = [encoded(part) for part in (learner.scorer(), learner.state(), quality.state(), quality.metrics())]
+    watched = 5_000 * 8 * 4 // 3
+    assert sum(parts) + watched < MOST_BYTES
+
+
+def encoded(part: object) -> int:
+    return len(msgspec.json.encode(part))
 
 
 def test_moves_a_week_are_those_of_a_fair_part_of_the_customers() -> None:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from river.cluster import KMeans
 
-from rules.durations import describe_duration
 from rules.models.definition import Between
 from state.models.describe import Words
+from state.models.learners import remarks
 from state.models.learners.base import Learner
 from state.models.learners.kmeans import choose
 from state.models.learners.matching import match
 from state.models.learners.scaling import LARGEST
 from state.models.learners.typical import Typical
 from state.models.learners.warming import Warming
+from state.models.packed import pack_floats, unpack_floats
 from state.models.scale import Scale
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from rules.models.definition import Clusters
     from state.models.sample import Sample
 
-SMALL: Final = 0.01
-"""A cluster with less of the samples is reported."""
 RECENT: Final = 5_000
 """Of about so many samples the clusters' shares tell."""
 
@@ -151,6 +150,7 @@ class ClustersLearner(Learner):
             "scale": {"mean": list(self._scale.mean), "sd": list(self._scale.sd)},
             "clusters": clusters,
             "retired": self._retired,
+            "silhouettes": self._told_silhouettes(),
         }
 
     def state(self) -> dict[str, Any] | None:
@@ -161,13 +161,13 @@ class ClustersLearner(Learner):
             "scale": [self._scale.mean, self._scale.sd],
             "yardstick": None if self._yardstick is self._scale else [self._yardstick.mean, self._yardstick.sd],
             "ids": self._ids,
-            "centres": [self._centre(place) for place in range(len(self._ids))],
+            "centres": pack_floats(value for place in range(len(self._ids)) for value in self._centre(place)),
             "shares": self._shares,
             "next": self._next,
             "retired": self._retired,
             "warmed_ms": self._warmed_ms,
             "seen_ms": self._seen_ms,
-            "silhouettes": [[k, value] for k, value in self._silhouettes.items()],
+            "silhouettes": self._told_silhouettes(),
             "typical": self._typical.state(),
             "not_finite": list(self._not_finite.values()),
         }
@@ -178,7 +178,8 @@ class ClustersLearner(Learner):
         self._scale = Scale(*state["scale"])
         self._yardstick = Scale(*state["yardstick"]) if state["yardstick"] else self._scale
         self._ids = list(state["ids"])
-        self._put(state["centres"])
+        values, width = unpack_floats(state["centres"]), len(self._names)
+        self._put([values[start : start + width] for start in range(0, len(values), width)])
         self._shares = list(state["shares"])
         self._next = state["next"]
         self._retired = list(state["retired"])
@@ -190,44 +191,16 @@ class ClustersLearner(Learner):
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the samples, in words, and which clusters are small."""
-        for name, count in self._not_finite.items():
-            if count:
-                yield (
-                    f"feature {name} was infinite or no number in {count:,} samples; it counts there as ±8 standard "
-                    "deviations or as the mean: look at the events it comes from"
-                )
+        yield from remarks.of_features(self._not_finite)
         if self._warming is not None:
-            yield from self._waiting(self._warming)
-        elif self._unsettled():
-            yield (
-                f"the clusters were made from samples of {describe_duration(self._warmed_ms)}, but features look back "
-                f"{describe_duration(self._looks_back_ms())}: customers who stopped since were not among them, and "
-                "many will move at once as the centres follow; use shorter windows, or raise warm_up and warm_up_for"
-            )
-        for cluster, share in zip(self._ids, self._shares, strict=True):
-            if share < SMALL:
-                yield f"cluster {cluster} has {share:.1%} of the recent samples: fewer clusters may say as much"
+            yield from remarks.of_waiting(self._warming, enough=bool(self._ks(self._warming.distinct)))
+        elif self._seen_ms is not None:
+            first_ms, newest_ms = self._seen_ms
+            yield from remarks.of_windows(self._definition, self._warmed_ms, newest_ms - first_ms)
+        yield from remarks.of_sizes(self._ids, self._shares)
 
-    def _waiting(self, warming: Warming) -> Iterator[str]:
-        if not warming.over:
-            return
-        for name in warming.constant():
-            yield (
-                f"feature {name} was the same in all of the newest {len(warming):,} samples: there are no clusters "
-                "before it varies; mend it, or remove it"
-            )
-        if not self._ks(warming.distinct):
-            yield f"the newest {len(warming):,} samples have only {warming.distinct} different vectors: lower k"
-
-    def _unsettled(self) -> bool:
-        """Whether customers appear who are like none at warm-up: those silent for as long as features look back."""
-        looks_back_ms = self._looks_back_ms()
-        first_ms, newest_ms = self._seen_ms or (0, 0)
-        return self._warmed_ms < looks_back_ms and newest_ms - first_ms < 2 * looks_back_ms
-
-    def _looks_back_ms(self) -> int:
-        counters = (feature.did or feature.total for feature in self._definition.features.values())
-        return max((counter.within for counter in counters if counter and counter.within), default=0)
+    def _told_silhouettes(self) -> list[tuple[int, float]]:
+        return list(self._silhouettes.items())
 
     def _ks(self, distinct: int) -> range:
         """Return the numbers of clusters to choose from, none where there are too few different vectors."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from state.models.learners.clusters import SMALL, ClustersLearner
+from state.models.learners.clusters import ClustersLearner
+from state.models.learners.remarks import SMALL
 from state.models.quality.base import Quality
 from state.models.quality.moves import Moves
 from state.models.quality.window import Window
