@@ -24,7 +24,7 @@ from streams.samples import decode_sample
 from streams.snapshots import Newest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rules.models.definition import AnyModel
     from state.models.drift import DriftEvent
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from streams.one_partition import Record
     from streams.parts import Parts
     from streams.samples import Source
+    from streams.training import Progress
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +129,8 @@ class Class:
             log.warning("%s: offset %d is passed over: %s", record.topic, record.offset, error)
 
 
-async def learn(parts: Parts, note: Callable[[int], None]) -> None:
-    """Learn the models of the active ruleset, until cancelled or until a failure; `note` is told the next offset.
+async def learn(parts: Parts, progress: Progress) -> None:
+    """Learn the models of the active ruleset, until cancelled or until a failure; `progress` is kept up to date.
 
     Raises `ServiceError` where a topic cannot be read or written, and `StateError` where a model cannot be learned:
     after a while, since the others can.
@@ -144,25 +145,26 @@ async def learn(parts: Parts, note: Callable[[int], None]) -> None:
             lesson = Class(parts, courses)
             begin = max(lesson.next_offset, first)
             topic.seek(begin)
-            note(begin)
+            progress.next_offset, progress.saved = begin, True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_S if left_out else None):
-                    await _attend(parts, topic, lesson, note)
+                    await _attend(parts, topic, lesson, progress)
     message = f"models that cannot be learned: {', '.join(left_out)}"
     raise StateError(message)
 
 
-async def _attend(parts: Parts, topic: OnePartition, lesson: Class, note: Callable[[int], None]) -> None:
+async def _attend(parts: Parts, topic: OnePartition, lesson: Class, progress: Progress) -> None:
     """Learn what comes, without end."""
     while True:
         records, index = await topic.some(), 0
         while index < len(records):
             began = time.monotonic()
             index = await asyncio.to_thread(lesson.learn, records, index)
-            note(lesson.next_offset)
+            progress.saved, progress.next_offset = False, lesson.next_offset
             await _write(parts, lesson.courses)
             await asyncio.sleep(min(time.monotonic() - began, TURN_S))
-        await _write(parts, lesson.courses)
+        await _write(parts, lesson.courses, at_once=progress.hurry)
+        progress.saved = not any(course.trainer.fresh for course in lesson.courses.values())
 
 
 async def _newest(parts: Parts, models: Sequence[AnyModel]) -> Mapping[str, Snapshot]:
@@ -204,10 +206,10 @@ def _courses(
         yield Course(model, trainer, new_from=snapshot.offset + 1)
 
 
-async def _write(parts: Parts, courses: Mapping[str, Course]) -> None:
-    """Write the snapshots that are due, each after the drift that it knows of."""
+async def _write(parts: Parts, courses: Mapping[str, Course], *, at_once: bool = False) -> None:
+    """Write the snapshots that are due, or `at_once` all that are news, each after the drift that it knows of."""
     for course in courses.values():
-        if not course.due:
+        if not (course.due or (at_once and course.trainer.fresh)):
             continue
         key = course.model.key.encode()
         drifts, course.drifts = course.drifts, []

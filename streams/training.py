@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.errors import SegueError
@@ -24,6 +25,18 @@ _LONGEST_PAUSE_S = 60.0
 _CALM_S = 120.0
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far learning is: the offset after the last sample learned or passed over, and whether a snapshot has it all.
+
+    With `hurry` snapshots are written at once: at the end of a replay.
+    """
+
+    next_offset: int = 0
+    saved: bool = True
+    hurry: bool = False
+
+
 class Training:
     """Learns the models of the active ruleset while started; starting and stopping may be repeated."""
 
@@ -31,8 +44,7 @@ class Training:
         """Begin stopped."""
         self._parts = parts
         self._task: asyncio.Task[None] | None = None
-        self.next_offset = 0
-        """The offset after the last sample learned, or passed over."""
+        self.progress = Progress()
 
     def start(self) -> None:
         """Begin to learn, where that is not so already."""
@@ -92,7 +104,4 @@ class Training:
         await self._parts.snapshots.ready(self._parts.definitions.active.engine)
         # in a thread: meanwhile the worker goes on
         learning = await asyncio.to_thread(importlib.import_module, "streams.learning")
-        await learning.learn(self._parts, self._note)
-
-    def _note(self, next_offset: int) -> None:
-        self.next_offset = next_offset
+        await learning.learn(self._parts, self.progress)

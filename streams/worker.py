@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 TRAINED_AT = 0
 """Whoever holds this partition of the events trains the models: one worker of the app, by Faust's assignment."""
 
+_MOST_FAILURES = 3
 _WATCH_S = 1.0
 _POLL_S = 0.01
 
@@ -65,7 +66,7 @@ class Worker:
     @property
     def unlearned(self) -> int:
         """How many of the samples that this worker released are not learned yet, where it is the one that learns."""
-        return max(0, self.parts.samples.end - self._training.next_offset)
+        return max(0, self.parts.samples.end - self._training.progress.next_offset)
 
     async def start(self) -> None:
         """Begin to join the consumer group."""
@@ -95,6 +96,30 @@ class Worker:
     async def applied(self, offsets: Mapping[int, int]) -> None:
         """Wait until all before these offsets (partition -> offset) is applied and published; raises as `run`."""
         while any(self._progress(partition) < offset for partition, offset in offsets.items()):
+            await self._pause()
+
+    async def learned(self) -> None:
+        """Wait until every sample released here is learned, and is in a snapshot; raises as `run`, and `ServiceError`.
+
+        For replays: this worker is the one that learns.
+        """
+        progress = self._training.progress
+        progress.hurry = True
+        try:
+            await self._while(lambda: self.unlearned > 0 or not progress.saved)
+        finally:
+            progress.hurry = False
+
+    async def learned_but(self, most: int) -> None:
+        """Wait until no more than so many of the samples released here are not learned yet; raises as `learned`."""
+        await self._while(lambda: self.unlearned > most)
+
+    async def _while(self, learning: Callable[[], bool]) -> None:
+        failures = self.counters.training_failures
+        while learning():
+            if self.counters.training_failures > failures + _MOST_FAILURES:
+                message = "the models cannot be learned: the log says why"
+                raise ServiceError(message)
             await self._pause()
 
     async def finish(self, horizon_ms: int) -> None:

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 MOST_AHEAD = 100_000
 """Events sent and not yet applied, at most: the embedded broker holds them in memory."""
 
+MOST_AHEAD_OF_MODELS = 2_000
+"""With models: events sent and not yet applied, and samples released and not yet learned, at most.
+
+Else the scores of one time would be made by the models of a time long before it.
+"""
+
 LOOK_EVERY = 500
 EMBEDDED_CHUNK_SIZE = 500
 
@@ -81,7 +87,22 @@ async def replay_through(plan: Plan, report: Report, settings: Settings, events:
             with LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
                 run = _Run(plan, report, worker, sender, reader, out, clock)
                 await _unless_it_fails(worker, run.all(lines))
+            await _write_models(plan, own)
             return run.outcome(time.perf_counter() - began)
+
+
+async def _write_models(plan: Plan, settings: Settings) -> None:
+    """Write the versions of the models, as they stand on their topic, to the file that the plan names."""
+    if plan.models is None or not plan.ruleset.models:
+        return
+    try:
+        with plan.models.open("wb") as file:
+            async with TopicReader(settings.broker, Topics.named(settings).models) as reader:
+                async for records in reader.to_end():
+                    file.writelines((record.value or b"") + b"\n" for record in records)
+    except OSError as error:
+        message = f"{plan.models}: the models cannot be written: {error.strerror}; name a file that can be"
+        raise ReplayError(message) from error
 
 
 class _Run:
@@ -127,6 +148,7 @@ class _Run:
             await self._worker.finish(horizon_ms)
             await self._read_changes()
             self._check()
+            await self._learned()
             if self._standings is not None:
                 self._show(self._standings.finish(horizon_ms))
 
@@ -152,6 +174,9 @@ class _Run:
             caps=self._worker.parts.definitions.active.engine.caps,
             horizon_ms=self.horizon_ms,
             seconds=seconds,
+            samples=counters.samples_learned,
+            snapshots=counters.snapshots_written,
+            drifts=counters.drifts,
         )
 
     def _key_and_time(self, line: bytes) -> tuple[bytes | None, int]:
@@ -183,13 +208,24 @@ class _Run:
         """Wait until all that was sent is applied, and what came of it read."""
         await self._sender.flush()
         await self._worker.applied(self._sender.ends)
+        await self._learned()
         await self._read_changes()
+
+    async def _learned(self) -> None:
+        """Wait until all that was released is learned, and in a version of its model."""
+        if self._plan.ruleset.models:
+            await self._worker.learned()
 
     async def _hold_back(self) -> None:
         """Let the worker come by, and catch up."""
         await asyncio.sleep(0)
-        while self._sent - self._worker.counters.events > MOST_AHEAD:  # noqa: ASYNC110 - the worker counts, no more
+        most = MOST_AHEAD_OF_MODELS if self._plan.ruleset.models else MOST_AHEAD
+        if self._sent - self._worker.counters.events > most:
+            await self._sender.flush()
+        while self._sent - self._worker.counters.events > most:  # noqa: ASYNC110 - the worker counts, no more
             await asyncio.sleep(_CATCH_UP_S)
+        if self._plan.ruleset.models:
+            await self._worker.learned_but(MOST_AHEAD_OF_MODELS)
 
     async def _read_changes(self) -> None:
         """Read the changes that are published, all of them."""
@@ -256,13 +292,14 @@ async def _own_names(plan: Plan, settings: Settings) -> AsyncIterator[tuple[Sett
             "app_id": plan.app_id,
             "max_late": plan.max_late_ms,
             "topic_prefix": f"{name}.",
+            "snapshot_every": plan.snapshot_every,
             "allow_create_time": True,
         }
     )
     store = RedisStore(own.redis, name, require_durable=False)
     await store.start()
     try:
-        await create_topics(own)
+        await create_topics(own, models=bool(plan.ruleset.models))
         yield own, store, name
     finally:
         async with contextlib.AsyncExitStack() as cleaning:
