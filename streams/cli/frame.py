@@ -175,3 +175,6 @@ class TerminalReport(contextlib.AbstractContextManager["TerminalReport"]):
 
     def changed(self, name: str, move: str, value: bytes) -> None:
         """Say nothing: a file has them all."""
+
+    def learned(self, model: str, value: bytes) -> None:
+        """Say nothing: a file has them all, and `segue models` shows it."""

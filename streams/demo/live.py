@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from state.models.snapshot import Snapshot
-
 BAR: Final = 26
 _BLOCK_WEEKS: Final = 8
 """Where there is no terminal to draw over and over on: this often a block of plain lines."""
@@ -82,7 +80,11 @@ class LiveScreen(contextlib.AbstractContextManager["LiveScreen"]):
     def progress(self, done: int) -> None:
         """Draw nothing: the weeks say how far it is."""
 
-    def learned(self, snapshot: Snapshot) -> None:
+    @abstractmethod
+    def changed(self, name: str, move: str, value: bytes) -> None:
+        """Take a change: the segment's name, entered or exited, JSON."""
+
+    def learned(self, model: str, value: bytes) -> None:
         """Draw nothing: where no models are, none learns."""
 
     def standing(self, at_ms: int, events: int, sizes: Counter[str]) -> None:

@@ -49,3 +49,9 @@ class Report(Protocol):
 
         Only a replay through services with steps says so.
         """
+
+    def learned(self, model: str, value: bytes) -> None:
+        """One version of a model came out on its topic: the model's key, JSON.
+
+        Only a replay through services says so.
+        """

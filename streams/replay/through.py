@@ -28,6 +28,7 @@ from streams.replay.outcome import Outcome
 from streams.replay.reader import TopicReader
 from streams.replay.sender import Sender
 from streams.replay.standings import Standings
+from streams.replay.versions import open_versions
 from streams.timestamps import parse_timestamp
 from streams.topics import Topics, create_topics, delete_topics
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from streams.replay.plan import Plan, Report
+    from streams.replay.versions import Versions
     from streams.settings import Settings
     from streams.worker import Worker
 
@@ -81,28 +83,14 @@ async def replay_through(plan: Plan, report: Report, settings: Settings, events:
             build_app(own, store, plan.ruleset, clock=clock, group=group) as worker,
             plain_producer(own.broker) as producer,
             TopicReader(own.broker, topics.changes) as reader,
+            open_versions(plan, report, own) as versions,
         ):
             report.begin("replaying", size.records)
             sender = Sender(producer, topics.events, own.partitions)
             with LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
-                run = _Run(plan, report, worker, sender, reader, out, clock)
+                run = _Run(plan, report, worker, sender, reader, out, versions)
                 await _unless_it_fails(worker, run.all(lines))
-            await _write_models(plan, own)
             return run.outcome(time.perf_counter() - began)
-
-
-async def _write_models(plan: Plan, settings: Settings) -> None:
-    """Write the versions of the models, as they stand on their topic, to the file that the plan names."""
-    if plan.models is None or not plan.ruleset.models:
-        return
-    try:
-        with plan.models.open("wb") as file:
-            async with TopicReader(settings.broker, Topics.named(settings).models) as reader:
-                async for records in reader.to_end():
-                    file.writelines((record.value or b"") + b"\n" for record in records)
-    except OSError as error:
-        message = f"{plan.models}: the models cannot be written: {error.strerror}; name a file that can be"
-        raise ReplayError(message) from error
 
 
 class _Run:
@@ -114,7 +102,7 @@ class _Run:
         sender: Sender,
         reader: TopicReader,
         out: ChangesFile,
-        clock: StreamClock,
+        versions: Versions | None,
     ) -> None:
         self._plan = plan
         self._report = report
@@ -122,7 +110,8 @@ class _Run:
         self._sender = sender
         self._reader = reader
         self._out = out
-        self._clock = clock
+        self._clock = worker.parts.clock
+        self._versions = versions
         self._standings = None if plan.step_ms is None else Standings(plan.step_ms)
         self._shown_ms = NEVER_MS
         self._newest_ms = NEVER_MS
@@ -213,8 +202,9 @@ class _Run:
 
     async def _learned(self) -> None:
         """Wait until all that was released is learned, and in a version of its model."""
-        if self._plan.ruleset.models:
+        if self._versions is not None:
             await self._worker.learned()
+            await self._versions.read(self._worker.counters.snapshots_written)
 
     async def _hold_back(self) -> None:
         """Let the worker come by, and catch up."""

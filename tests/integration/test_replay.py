@@ -57,6 +57,9 @@ class Heard:
         """Count."""
         self.changed_count += 1
 
+    def learned(self, model: str, value: bytes) -> None:
+        """Listen."""
+
 
 @dataclass
 class Ways:

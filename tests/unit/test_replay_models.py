@@ -64,6 +64,9 @@ class Silent:
     def changed(self, name: str, move: str, value: bytes) -> None:
         """Say nothing."""
 
+    def learned(self, model: str, value: bytes) -> None:
+        """Say nothing."""
+
 
 def purchases(days: int = 120, customers: int = 30, late_ms: int = 0) -> Iterator[tuple[int, str, bytes]]:
     """Yield (time, customer, event): some buy often, some seldom, some stop."""
