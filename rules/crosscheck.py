@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rules.compile import unit_order
 from rules.conditions.scores import Cluster
 from rules.idle import idle_comparisons
+from rules.models.definition import CLUSTER_PATTERN
 from rules.models.unit import node_key
 from rules.ruleset import Ruleset
 from rules.wording import nearest
 
-_CLUSTER = re.compile("c[1-9][0-9]*")
+_CLUSTER = re.compile(CLUSTER_PATTERN)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -135,6 +136,21 @@ class _CrossCheck:
                 text = f"warning: never holds: no model has the key {key!r}; {remedy}"
                 yield self.place("segments", index, at, text)
 
+    def unknown_clusters(self) -> Iterator[Problem]:
+        """Yield what asks for a cluster by a name that the model does not give."""
+        models = {model.key: model for model in self.models.valid.values() if model.kind == "clusters"}
+        for index, segment in self.segments.valid.items():
+            for path, condition in segment.conditions():
+                if not isinstance(condition, Cluster) or condition.cluster.model not in models:
+                    continue
+                name, labels = condition.cluster.is_, models[condition.cluster.model].labels.values()
+                if name not in labels and not _CLUSTER.fullmatch(name):
+                    known = ", ".join(["c1", *sorted(labels)])
+                    text = (
+                        f"warning: never holds: no cluster is called {name!r}; write its key or its label, like {known}"
+                    )
+                    yield self.place("segments", index, (*steps(path), "cluster", "is"), text)
+
     def _asks(self) -> Iterator[tuple[int, tuple[str | int, ...], str, str]]:
         """Yield (segment, path, score or cluster, model) of each condition that asks a model."""
         for index, segment in self.segments.valid.items():
@@ -156,6 +172,8 @@ class _CrossCheck:
                 return f"{reference!r} is a segmentation; write {self._members_of(reference)}"
             return None if reference in self.segment_keys else self._nowhere(reference, self.segment_keys)
         if owner not in self.segmentation_keys:
+            if owner in self.model_keys:
+                return f"{owner!r} is a model and no segmentation; write as_segmentation: true there (kind clusters)"
             return self._nowhere(owner, self.segmentation_keys)
         for segmentation in self.segmentations.valid.values():
             if segmentation.key == owner and member not in {*segmentation.segments, segmentation.otherwise}:
@@ -198,6 +216,7 @@ class _CrossCheck:
                 for within, text in (*condition.warnings(), *idle_comparisons(condition)):
                     yield self.place("segments", index, steps(f"{path}.{within}"), f"warning: {text}")
         yield from self.unknown_models()
+        yield from self.unknown_clusters()
         for index, model in self.models.valid.items():
             for at, text in model.warnings():
                 yield self.place("models", index, at, f"warning: {text}")

@@ -125,16 +125,18 @@ def _merge_models(defs: Schema) -> None:
         "properties": properties,
         "additionalProperties": False,
         "required": always,
-        "allOf": [_of_kind(one, always) for one in kinds],
+        "allOf": [_of_kind(one, always, properties) for one in kinds],
     }
 
 
-def _of_kind(one: Schema, always: list[str]) -> Schema:
+def _of_kind(one: Schema, always: list[str], known: Schema) -> Schema:
+    """Return what else a kind needs, and that it takes no part that only others `known` have."""
     kind = one["properties"]["kind"]["const"]
     then: Schema = {"required": [name for name in one["required"] if name not in always]}
-    if "target" in one["properties"] and kind == "value":
-        then["properties"] = {"target": {"required": ["of"]}}
-    return {"if": {"properties": {"kind": {"const": kind}}}, "then": then}
+    then["properties"] = {name: False for name in known if name not in one["properties"]}
+    if "target" in one["properties"]:
+        then["properties"]["target"] = {"required": ["of"]} if kind == "value" else {"properties": {"of": False}}
+    return {"if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]}, "then": then}
 
 
 def _demand_a_comparison(one: Schema) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rules.comparisons import OPERATORS
 from rules.json_schema import definitions_schema
+from rules.models.definition import CLUSTER_PATTERN, KINDS
+from rules.paths import PATH_PATTERN
 from rules.wording import nearest, shown
 
 if TYPE_CHECKING:
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 Place = tuple[str | int, ...]
 
 MOST_LISTED: Final = 24
+_NAMED: Final = {PATH_PATTERN: "path: comparison", CLUSTER_PATTERN: "c1: text"}
 
 _TYPES: Final = {
     "object": "a mapping", "array": "a list", "string": "a text", "number": "a number", "boolean": "true or false",
+    "integer": "a whole number",
 }  # fmt: skip
 
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -35,6 +39,9 @@ def explain(section: str, raw: Any, error: ValidationError) -> Iterator[tuple[Pl
     """Yield (path within the definition, message) of each thing that is wrong with it."""
     found: dict[Place, list[Any]] = {}
     for detail in error.errors(include_url=False):
+        if detail["type"].startswith("union_tag"):  # of a model, which is the only one that says what it is
+            yield ("kind",), _kind_message(raw)
+            continue
         found.setdefault(_path_in(raw, detail["loc"], detail["type"]), []).append(detail)
     for path, details in found.items():
         of_kind = all(detail["type"].endswith(("_type", "_schema")) for detail in details)
@@ -77,8 +84,16 @@ def _message(section: str, path: Place, details: list[Any]) -> str:
             return _one_message(section, path, kind, kinds[kind])
     others = [kind for kind in kinds if not kind.endswith("_type")]
     if others:
-        return _bound_message(others[0], kinds[others[0]])
+        return _bound_message(others[0], kinds[others[0]], _schema_at(section, path))
     return _type_message(details[0]["input"], section, path)
+
+
+def _kind_message(raw: dict[str, Any]) -> str:
+    kinds = f"write one of {', '.join(KINDS[:-1])} or {KINDS[-1]}"
+    if "kind" not in raw:
+        return f"is required; {kinds}"
+    near = nearest(str(raw["kind"]), list(KINDS))
+    return f"{shown(raw['kind'])} is unknown; " + (f"did you mean {near}?" if near else kinds)
 
 
 def _one_message(section: str, path: Place, kind: str, detail: Any) -> str:
@@ -89,28 +104,38 @@ def _one_message(section: str, path: Place, kind: str, detail: Any) -> str:
     word, known = str(path[-1]), list(_schema_at(section, path[:-1]).get("properties", {}))
     if word in RELATIVE:
         return "compares with now, which only traits may; use the window of the condition (within), or before and after"
-    near = nearest(word, [one for one in known if one != word])
+    if word in known:
+        return "is for another kind of model; remove it"
+    near = nearest(word, known)
     if near:
         return f"is unknown here; did you mean {near}?"
     return f"is unknown here; known are {', '.join(known[:MOST_LISTED])}" if known else "is unknown here; remove it"
 
 
-def _bound_message(kind: str, detail: Any) -> str:
+def _bound_message(kind: str, detail: Any, schema: Schema) -> str:
     """Return the message of a value of the right type that is out of bounds."""
     given, bounds = shown(detail["input"]), detail.get("ctx", {})
     match kind:
+        case "string_pattern_mismatch" if bounds["pattern"] == CLUSTER_PATTERN:
+            return f"{given} is no key of a cluster; write c1, c2 and so on"
         case "string_pattern_mismatch":
             return f"{given} is no key; write at most 64 lower-case letters, digits and _, a letter first"
         case "string_too_short":
             return "is an empty text; write a word"
         case "too_short" | "too_long":
             wanted = bounds.get("min_length", bounds.get("max_length"))
-            return f"has {_plural(bounds['actual_length'])}; write {'at least ' if wanted == 1 else ''}{wanted}"
+            exact = schema.get("minItems") == schema.get("maxItems") == wanted
+            most = "" if exact else "at least " if kind == "too_short" else "at most "
+            return f"has {_plural(len(detail['input']))}; write {most}{wanted}"
         case "literal_error":
             return f"{given} is unknown; write one of {bounds['expected'].replace(chr(39), '')}"
-        case "greater_than_equal" | "less_than_equal":
-            word = "below" if kind.startswith("greater") else "above"
-            return f"{given} is {word} {bounds.get('ge', bounds.get('le'))}; a share goes from 0 to 1, so 10 % is 0.1"
+        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
+            ((_, bound),) = bounds.items()
+            above = kind.startswith("less")
+            word = ("above" if above else "below") if kind.endswith("equal") else f"not {'below' if above else 'above'}"
+            if schema.get("type") == "integer" or bound not in (0, 1):
+                return f"{given} is {word} {bound}; write {bound} or {'less' if above else 'more'}"
+            return f"{given} is {word} {bound}; a share goes from 0 to 1, so 10 % is 0.1"
         case _:
             return f"{given}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
@@ -154,13 +179,14 @@ def _wanted(schema: Schema, types: list[str]) -> str:
     if schema.get("examples"):
         return f"{_kinds(types)} like {schema['examples'][0]}"
     keys = list(schema.get("properties", {}))
-    if keys and set(keys) <= set(OPERATORS):
+    if keys and set(keys) <= set(OPERATORS) and "required" not in schema:
         return " or ".join(["a comparison like {gte: 3}" if name == "object" else _TYPES[name] for name in types])
     if keys:
         needed = [key for key in schema.get("required", []) if key in keys]
         rest = [key for key in keys if key not in needed]
         return f"{_kinds(types)} of {', '.join((needed + rest)[:MOST_LISTED])}"
-    return f"{_kinds(types)} of path: comparison" if "propertyNames" in schema else _kinds(types)
+    named = schema.get("propertyNames", {}).get("pattern")
+    return _kinds(types) + (f" of {_NAMED.get(named, 'key: feature')}" if named else "")
 
 
 @cache

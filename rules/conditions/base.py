@@ -109,7 +109,8 @@ class Leaf:
         yield {"path": self.path, "holds": holds, "value": value, "wanted": self.wanted, "text": text}
 
 
-def _event_names(value: Any) -> Any:
+def event_names(value: Any) -> Any:
+    """Refuse a list of event names that is empty, or that has the name for all of them."""
     if isinstance(value, list):
         if not value:
             message = 'names no event; write a name, a list of names, or "*"'
@@ -127,7 +128,7 @@ def _known_path(path: str) -> str:
 
 EventName = Annotated[str, Field(min_length=1)]
 ListedName = Annotated[EventName, Field(json_schema_extra={"not": {"const": ANY_EVENT}})]
-EventNames = Annotated[EventName | Annotated[list[ListedName], Field(min_length=1)], BeforeValidator(_event_names)]
+EventNames = Annotated[EventName | Annotated[list[ListedName], Field(min_length=1)], BeforeValidator(event_names)]
 Path = Annotated[str, AfterValidator(_known_path)]
 Where = dict[Path, PathComparison]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeGuard
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeGuard
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
 
 from rules.canonical import canonical_json, version_of
 from rules.comparisons import Duration, Key, Model, Number
-from rules.conditions.base import EventMatch, EventName, Path
+from rules.conditions.base import EventMatch, EventName, ListedName, Path, event_names
 from rules.durations import format_duration
 from rules.features import ANY_EVENT
 from rules.models.feature import Feature
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_PENDING: Final = 16
 MOST_CLUSTERS: Final = 64
+CLUSTER_PATTERN: Final = "^c[1-9][0-9]*$"
 MOST_FEATURES: Final = 200
 DAY_MS: Final = 86_400_000
 
@@ -27,13 +28,14 @@ UNHASHED: Final = frozenset({"name", "description", "labels", "margin", "rescore
 
 def _positive(duration_ms: int) -> int:
     if duration_ms <= 0:
-        message = "must be longer than 0"
+        message = "0 is no time; write a longer duration, like 7d"
         raise ValueError(message)
     return duration_ms
 
 
 def _one_is_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    names = event_names(value)
+    return [names] if isinstance(names, str) else names
 
 
 Span = Annotated[Duration, AfterValidator(_positive)]
@@ -43,8 +45,10 @@ class Sampling(Model):
     """When a customer is looked at: at events, and in silence."""
 
     on: Annotated[
-        list[Annotated[str, Field(min_length=1)]],
-        BeforeValidator(_one_is_list, json_schema_input_type=EventName | list[EventName]),
+        list[EventName],
+        BeforeValidator(
+            _one_is_list, json_schema_input_type=EventName | Annotated[list[ListedName], Field(min_length=1)]
+        ),
     ] = Field(default=[], description="events at which a sample is taken; timed samples alone where absent")
     every: Span = Field(description="no sample sooner after the last one; with no event, one is taken then")
     silent_for: Duration = Field(
@@ -112,7 +116,10 @@ class _ModelBase(Model):
                 yield key, reference
 
     def warnings(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield (path, text) of features that cannot vary at the sampled instants."""
+        """Yield (path, text) of samples that never come, and of features that cannot vary at the sampled instants."""
+        if not self.sample.on and self.sample.silent_for == 0:
+            text = "takes no sample: there are timed ones alone, and none in silence; name events in on, or raise this"
+            yield ("sample", "silent_for"), text
         for key, feature in self.features.items():
             for path, text in feature.warnings():
                 yield ("features", key, *path.split(".")), text
@@ -131,27 +138,27 @@ def pending(within_ms: int, every_ms: int) -> int:
     return -(-within_ms // every_ms)
 
 
-def _few(within_ms: int, every_ms: int) -> None:
-    count = pending(within_ms, every_ms)
+def _few_pending(target: Target, info: ValidationInfo) -> Target:
+    """Refuse a target for which too many samples of a customer would wait; `sample` is validated before it."""
+    sampling = info.data.get("sample")
+    if sampling is None:
+        return target
+    count = pending(target.within, sampling.every)
     if count > MOST_PENDING:
         message = (
-            f"{format_duration(within_ms)} holds {count} samples that wait for their label, one every "
-            f"{format_duration(every_ms)}; {MOST_PENDING} at most: raise sample.every or lower target.within"
+            f"in {format_duration(target.within)} {count} samples would wait for their label, one every "
+            f"{format_duration(sampling.every)}; {MOST_PENDING} at most: raise sample.every or lower target.within"
         )
         raise ValueError(message)
+    return target
 
 
 class Propensity(_ModelBase):
     """How likely it is that the customer does something within a time: a probability."""
 
     kind: Literal["propensity"]
-    target: Target = Field(description="what is predicted")
+    target: Annotated[Target, AfterValidator(_few_pending)] = Field(description="what is predicted")
     warm_up: int = Field(default=500, ge=1, description="no score before so many labels")
-
-    @model_validator(mode="after")
-    def _few_pending(self) -> Self:
-        _few(self.target.within, self.sample.every)
-        return self
 
     @property
     def most_pending(self) -> int:
@@ -163,13 +170,8 @@ class Value(_ModelBase):
     """How much the customer will bring within a time: a mean, never below 0."""
 
     kind: Literal["value"]
-    target: ValueTarget = Field(description="what is predicted")
+    target: Annotated[ValueTarget, AfterValidator(_few_pending)] = Field(description="what is predicted")
     warm_up: int = Field(default=500, ge=1, description="no score before so many labels")
-
-    @model_validator(mode="after")
-    def _few_pending(self) -> Self:
-        _few(self.target.within, self.sample.every)
-        return self
 
     @property
     def most_pending(self) -> int:
@@ -177,19 +179,21 @@ class Value(_ModelBase):
         return pending(self.target.within, self.sample.every)
 
 
+def _ascending(bounds: list[int]) -> list[int]:
+    if bounds[0] > bounds[1]:
+        message = f"{bounds[0]} is above {bounds[1]}; write the lower number first"
+        raise ValueError(message)
+    return bounds
+
+
 class Between(Model):
     """A number of clusters to be chosen at warm-up."""
 
-    between: Annotated[list[Annotated[int, Field(ge=2, le=MOST_CLUSTERS)]], Field(min_length=2, max_length=2)] = Field(
-        description="from a to b, both included"
-    )
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if self.between[0] > self.between[1]:
-            message = "the lower number stands first"
-            raise ValueError(message)
-        return self
+    between: Annotated[
+        list[Annotated[int, Field(ge=2, le=MOST_CLUSTERS)]],
+        Field(min_length=2, max_length=2),
+        AfterValidator(_ascending),
+    ] = Field(description="from a to b, both included")
 
 
 class Clusters(_ModelBase):
@@ -206,7 +210,7 @@ class Clusters(_ModelBase):
     warm_up: int = Field(default=20_000, ge=10, description="the number of samples the first centres are made from")
     warm_up_for: Span = Field(default=90 * DAY_MS, description="… or those of so long, whichever is first")
     as_segmentation: bool = Field(default=False, description="each cluster is a segment, key.c1, key.c2 and so on")
-    labels: dict[Annotated[str, Field(pattern=r"^c[1-9][0-9]*$")], Annotated[str, Field(min_length=1)]] = Field(
+    labels: dict[Annotated[str, Field(pattern=CLUSTER_PATTERN)], Annotated[str, Field(min_length=1)]] = Field(
         default={}, description="what a person reads for a cluster; made from its centre where absent"
     )
 

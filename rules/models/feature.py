@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rules import features as specs
 from rules.comparisons import Duration, Model, Number, Scalar, TraitComparison, kind_of, value_test
@@ -41,11 +41,20 @@ class TotalOf(EventMatch):
     within: Duration | None = Field(default=None, description="takes events with t - within < ts <= t")
 
 
-def _listed(bins: Any) -> Any:
-    if isinstance(bins, list) and any(a >= b for a, b in pairwise(bins)):
+def _ascending(bins: list[float]) -> list[float]:
+    if any(a >= b for a, b in pairwise(bins)):
         message = "is not ascending; write each bound once, the lowest first"
         raise ValueError(message)
     return bins
+
+
+def _told_apart(values: list[Any]) -> list[Any]:
+    names = [_written(value) for value in values]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        message = f"has {twice} twice, and a feature goes by its value as written; write each once"
+        raise ValueError(message)
+    return values
 
 
 class Feature(Model):
@@ -55,7 +64,7 @@ class Feature(Model):
     total: TotalOf | None = Field(default=None, description="an aggregate over events")
     since_last: EventMatch | None = Field(default=None, description="the time since the newest matching event")
     since_first: EventMatch | None = Field(default=None, description="the time since the oldest matching event")
-    trait: Path | dict[Path, TraitComparison] | None = Field(
+    trait: Path | Annotated[dict[Path, TraitComparison], Field(min_length=1)] | None = Field(
         default=None, description="a trait's number (true is 1); or comparisons, 1 while all hold, else 0"
     )
     in_segment: Annotated[Membership | None, BeforeValidator(plain_is_key, json_schema_input_type=str | Membership)] = (
@@ -63,10 +72,10 @@ class Feature(Model):
     )
     unit: Literal["ms", "s", "m", "h", "d", "w"] = Field(default="d", description="of since_last and since_first")
     missing: Number | None = Field(default=None, description="the value where there is none; 0 where absent")
-    bins: Annotated[list[Number], Field(min_length=1), BeforeValidator(_listed)] | None = Field(
+    bins: Annotated[list[Number], Field(min_length=1), AfterValidator(_ascending)] | None = Field(
         default=None, description="ascending bounds: one 0/1 feature a bin"
     )
-    one_of: Annotated[list[Scalar], Field(min_length=1)] | None = Field(
+    one_of: Annotated[list[Scalar], Field(min_length=1), AfterValidator(_told_apart)] | None = Field(
         default=None, description="of a trait: one 0/1 feature a value"
     )
     transform: Literal["log1p"] | None = Field(default=None, description="log1p: sign(x) * log(1 + |x|)")
