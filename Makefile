@@ -40,8 +40,8 @@ bench: ## events a second, beside a plain Faust agent that does the same
 	@$(BIN)/python benchmarks/throughput.py $(ARGS)
 
 lock: ## pin the newest versions that pyproject.toml allows; needs uv (pip install uv)
-	$(UV_COMPILE) --upgrade --output-file requirements.lock
-	$(UV_COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(UV_COMPILE) --upgrade --group dev --output-file requirements-dev.lock
+	$(UV_COMPILE) --upgrade --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove .venv and all that is made anew
 	rm -rf .venv build dist segue-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

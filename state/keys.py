@@ -23,6 +23,7 @@ class Keys:
             raise SettingsError(message)
         self.app = app
         self.rules = f"{app}:rules"
+        self.access = f"{app}:keys"
         self.view_prefix = f"{app}:customer:"
         self.everything = f"{escape_glob(app)}:*"
 

@@ -94,6 +94,22 @@ class Settings(BaseSettings):
     view_traits: Names = Field([], description="Traits that the view of a customer shows, with commas.")
     http_host: str = Field("127.0.0.1", description="Where HTTP is served.")
     http_port: int = Field(8080, ge=0, le=_MOST_PORTS, description="The port of it; 0 takes a free one.")
+    http_public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
+        description="What pages are told to send to (analytics.js); the address they asked where empty.",
+    )
+    http_origins: Names = Field([], description="Origins whose pages may send and ask, with commas; `*` is all.")
+    http_connections: int = Field(4_000, ge=1, le=1_000_000, description="Connections at once, at most.")
+    http_in_flight: int = Field(
+        64 * 1024**2,
+        ge=48 * 1024**2,
+        description="Bytes of events that may be on their way to the broker; beyond, 429.",
+    )
+    http_read_timeout: Patience = Field(10_000, description="How long a request's head may take to come, and its body.")
+    http_ack_timeout: Patience = Field(
+        8_000, description="How long the broker may take to have a request's events; then 503. SDKs give up at 10 s."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 
     chunk_size: int = Field(2_000, ge=1, le=100_000, description="Records of a partition in one commit, at most.")

@@ -30,10 +30,10 @@ WIDTH = 100
 
 
 COMMANDS = (
-    "demo", "init", "check", "schema", "replay", "up", "worker", "topics", "apply", "config",
+    "demo", "init", "check", "schema", "replay", "up", "worker", "serve", "keys", "topics", "apply", "config",
     "tail", "customer", "models", "model", "dump",
 )  # fmt: skip
-"""In the order in which help lists them; `segue NAME` is the function NAME of `streams/cli/NAME.py`."""
+"""In the order in which help lists them; `segue NAME` is the function (or group) NAME of `streams/cli/NAME.py`."""
 
 
 class Commands(TyperGroup):
@@ -52,12 +52,15 @@ class Commands(TyperGroup):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        found = getattr(importlib.import_module(f"streams.cli.{cmd_name}"), cmd_name)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
         alone = typer.Typer(
             add_completion=False,
             rich_markup_mode=self.rich_markup_mode,
             pretty_exceptions_enable=False,
         )
-        alone.command(cmd_name)(getattr(importlib.import_module(f"streams.cli.{cmd_name}"), cmd_name))
+        alone.command(cmd_name)(found)
         return typer.main.get_command(alone)
 
     def invoke(self, ctx: Any) -> Any:  # the context's own class is private to typer

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,18 +15,23 @@ import typer
 from rules import packs
 from rules.errors import SegueError
 from rules.load import load_ruleset
+from state.access import KINDS, AccessKeys
 from state.redis import RedisStore
 from streams.app import build_app
 from streams.cli.frame import say, serve
-from streams.cli.options import AppIdOption, PartitionsOption, RulesOption, settings_of
+from streams.cli.options import PATIENCE_S, AppIdOption, PartitionsOption, RulesOption
 from streams.clocks import live_clock
 from streams.embedded import embedded_services
+from streams.http.serving import serving
 from streams.producers import plain_producer
 from streams.replay.lines import LinesFile
 from streams.replay.sender import Sender, key_of
+from streams.settings import load_settings
 from streams.topics import Topics, create_topics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rules.ruleset import Ruleset
     from streams.settings import Settings
     from streams.worker import Worker
@@ -48,12 +55,16 @@ def up(
     app_id: AppIdOption = None,
     partitions: PartitionsOption = None,
 ) -> None:
-    """Run everything on this machine until Ctrl-C: an embedded broker and Valkey, the topics, and one worker.
+    """Run everything on this machine until Ctrl-C: an embedded broker and Valkey, the topics, a worker, and HTTP.
 
-    Nothing is kept when it ends. Without rules it runs the ready packs (`segue init` writes them to a folder). Events
-    of `--data` keep their own times, but the clock is today's: history belongs into `segue replay`.
+    Nothing is kept when it ends; the keys for HTTP are made for this run. Without rules it runs the ready packs (`segue
+    init` writes them to a folder). Events of `--data` keep their own times, but the clock is today's: history belongs
+    into `segue replay`.
     """
-    settings = settings_of(rules=rules, app_id=app_id, partitions=partitions, allow_create_time=True)
+    given = {"rules": rules, "app_id": app_id, "partitions": partitions, "allow_create_time": True}
+    settings, sources = load_settings(given)
+    if sources["http_port"] == "default" and _is_taken(settings.http_host, settings.http_port):
+        settings = settings.model_copy(update={"http_port": 0})
     serve(_up(settings, data, ready_file), "warning" if settings.log_level == "info" else settings.log_level)
 
 
@@ -70,10 +81,11 @@ async def _up(settings: Settings, data: Path | None, ready_file: Path | None) ->
         failing = asyncio.create_task(worker.run())
         stack.callback(failing.cancel)
         await _until_ready(worker, failing)
-        _welcome(here, ruleset)
+        http = {"http": await stack.enter_async_context(serving(here)), **await _make_keys(here)}
+        _welcome(here, ruleset, http)
         if ready_file is not None:
             stack.callback(ready_file.unlink, missing_ok=True)
-            _write_ready(ready_file, here)
+            _write_ready(ready_file, {"broker": here.broker, "redis": here.redis, **http})
         if data is not None:
             await _send(here, data)
         await failing
@@ -87,13 +99,33 @@ async def _until_ready(worker: Worker, failing: asyncio.Task[None]) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-def _welcome(settings: Settings, ruleset: Ruleset) -> None:
+async def _make_keys(settings: Settings) -> dict[str, str]:
+    """Make a key of each kind for this run; return them under the names that the ready file has."""
+    store = AccessKeys(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+    try:
+        return {f"{kind}_key": await store.add(f"up-{kind}", kind, time.time_ns() // 1_000_000) for kind in KINDS}
+    finally:
+        await store.close()
+
+
+def _is_taken(host: str, port: int) -> bool:
+    """Whether another program serves there, as 8080 often is."""
+    with contextlib.suppress(OSError), socket.create_server((host, port)):
+        return False
+    return True
+
+
+def _welcome(settings: Settings, ruleset: Ruleset, http: Mapping[str, str]) -> None:
     rules = settings.rules or f"the ready packs {', '.join(packs.PACKS)}"
     say(f"""\
 segue is up, until Ctrl-C.
 
   broker  {settings.broker}  (events: topic {Topics.named(settings).events}, the customer's id as key)
   redis   {settings.redis}
+  http    {http["http"]}
+  keys    write  {http["write_key"]}
+          read   {http["read_key"]}
+          admin  {http["admin_key"]}
   rules   {rules} ({len(ruleset.segments)} segments, ruleset {ruleset.version})
 
 Next, in another terminal:
@@ -102,12 +134,12 @@ Next, in another terminal:
   segue tail                    # segment changes as they happen
   segue customer ID             # one customer: which segments, why, what comes next
   redis-cli -u $SEGUE_REDIS GET {settings.app_id}:customer:ID   # what a chat tool reads
+  curl -u {http["write_key"]}: {http["http"]}/v1/track -d '{{"userId": "c1", "event": "Order Completed"}}'
 """)
 
 
-def _write_ready(path: Path, settings: Settings) -> None:
+def _write_ready(path: Path, content: Mapping[str, str]) -> None:
     """Write it whole or not at all: whoever waits for the file reads it at once."""
-    content = {"broker": settings.broker, "redis": settings.redis}
     beside = path.with_name(f"{path.name}.new")
     try:
         beside.write_bytes(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))

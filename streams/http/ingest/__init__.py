@@ -1,0 +1,1 @@
+"""Ingest: what today's SDKs send becomes records of `customer-events`."""

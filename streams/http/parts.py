@@ -1,0 +1,23 @@
+"""What the edges share: the settings, who may come in, what is measured, and the way to the broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from streams.http.metrics import Metrics
+
+if TYPE_CHECKING:
+    from streams.http.broker import Broker
+    from streams.http.keyring import KeyRing
+    from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class HttpParts:
+    """Handed to each edge when it is opened."""
+
+    settings: Settings
+    keys: KeyRing
+    broker: Broker
+    metrics: Metrics = field(default_factory=Metrics)

@@ -1,0 +1,174 @@
+"""The HTTP app without a network: a broker and a key store that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+from aiokafka.errors import KafkaTimeoutError
+
+from rules.errors import ServiceError
+from state.access import KINDS, AccessKey, digest_of
+from streams.http.app import make_app
+from streams.http.edges import EDGES
+from streams.http.keyring import KeyRing
+from streams.http.parts import HttpParts
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from fastapi import FastAPI
+
+    from streams.http.broker import Broker
+
+WRITE, READ, ADMIN = "segue_write_1", "segue_read_1", "segue_admin_1"
+
+
+class FakeBatch:
+    """Holds up to `most` records."""
+
+    most = 1_000
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes | None, bytes, dict[str, bytes]]] = []
+
+    def append(
+        self, *, timestamp: None, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> object | None:
+        del timestamp
+        if len(self.records) >= self.most:
+            return None
+        self.records.append((key, value, dict(headers)))
+        return self
+
+
+class FakeProducer:
+    """A broker that takes what it is sent, until it is told to `fail`, or to be `silent`; then `answer` speaks."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, int, bytes | None, bytes, dict[str, bytes]]] = []
+        self.made: list[FakeBatch] = []
+        self.batches = 0
+        self.fail = False
+        self.silent: set[int] = set()
+        self._unanswered: list[tuple[asyncio.Future[None], FakeBatch, str, int]] = []
+
+    def create_batch(self) -> FakeBatch:
+        self.made.append(FakeBatch())
+        return self.made[-1]
+
+    async def send_batch(self, batch: FakeBatch, topic: str, *, partition: int) -> asyncio.Future[None]:
+        await asyncio.sleep(0)
+        self.batches += 1
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.fail:
+            future.set_exception(KafkaTimeoutError())
+        elif partition in self.silent:
+            self._unanswered.append((future, batch, topic, partition))
+        else:
+            self._take(batch, topic, partition)
+            future.set_result(None)
+        return future
+
+    def answer(self, *, taken: bool) -> None:
+        """Say at last whether the silent partitions' batches were taken."""
+        for future, batch, topic, partition in self._unanswered:
+            if taken:
+                self._take(batch, topic, partition)
+                future.set_result(None)
+            else:
+                future.set_exception(KafkaTimeoutError())
+        self._unanswered.clear()
+        self.silent.clear()
+
+    def _take(self, batch: FakeBatch, topic: str, partition: int) -> None:
+        self.taken += [(topic, partition, key, value, headers) for key, value, headers in batch.records]
+
+    def values(self, topic: str = "customer-events") -> list[bytes]:
+        return [value for name, _, _, value, _ in self.taken if name == topic]
+
+
+class FakeBroker:
+    """Stands for `streams.http.broker.Broker`."""
+
+    def __init__(self) -> None:
+        self.producer: FakeProducer | None = FakeProducer()
+
+    async def check(self) -> None:
+        if self.producer is None:
+            message = "the broker has not been reached yet"
+            raise ServiceError(message)
+
+
+class FakeKeys:
+    """Stands for the keys in Redis: `away` it does not answer."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.loads = 0
+        self.rows = [
+            AccessKey(name, kind, digest_of(key), 0)
+            for name, kind, key in zip("wra", KINDS, (WRITE, READ, ADMIN), strict=True)
+        ]
+
+    async def load(self) -> Sequence[AccessKey]:
+        self.loads += 1
+        await asyncio.sleep(0)
+        await self.ping()
+        return list(self.rows)
+
+    async def ping(self) -> None:
+        if self.away:
+            message = "no answer from Redis"
+            raise ServiceError(message)
+
+
+class Served:
+    """The app with its fakes, and a client that asks it."""
+
+    def __init__(self, app: FastAPI, client: httpx.AsyncClient, broker: FakeBroker, keys: FakeKeys) -> None:
+        self.app = app
+        self.client = client
+        self.broker = broker
+        self.keys = keys
+
+    @property
+    def producer(self) -> FakeProducer:
+        assert self.broker.producer is not None
+        return self.broker.producer
+
+    async def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
+        """Send a body (bytes as they are, else as JSON) with the write key."""
+        options.setdefault("auth", (WRITE, ""))
+        content = {"content": body} if isinstance(body, bytes | str) else {"json": body}
+        return await self.client.post(path, **content, **options)
+
+
+@contextlib.asynccontextmanager
+async def served(**settings: Any) -> AsyncIterator[Served]:
+    """Run the app with every edge."""
+    broker, store = FakeBroker(), FakeKeys()
+    ring = KeyRing(store.load)
+    parts = HttpParts(Settings(**settings), ring, cast("Broker", broker))
+    app = make_app(parts, {"broker": broker.check, "redis": store.ping})
+    async with contextlib.AsyncExitStack() as stack:
+        for edge in EDGES.values():
+            app.include_router(await stack.enter_async_context(edge(parts)))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://segue"))
+        yield Served(app, client, broker, store)
+
+
+def is_flat(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is a flat error, and return it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    content: dict[str, Any] = answer.json()
+    assert content["success"] is False
+    assert content["code"] == code, content
+    assert content["message"]
+    assert set(content) <= {"success", "code", "message", "path", "errors", "accepted", "rejected"}
+    return content
