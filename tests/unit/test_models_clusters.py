@@ -21,9 +21,11 @@ from state.models.learners.clusters import ClustersLearner
 from state.models.learners.kmeans import choose, fit, simplified_silhouette
 from state.models.learners.matching import match
 from state.models.learners.typical import Typical
+from state.models.learners.warming import Warming
 from state.models.quality.clusters import ClustersQuality
 from state.models.quality.moves import MOST, WEEK_MS, Moves
 from state.models.sample import Sample
+from state.models.scale import Scale
 from state.models.scorers import make_scorer
 from state.models.snapshot import MOST_BYTES, decode, encode
 from state.models.trainer import Trainer
@@ -367,6 +369,36 @@ def test_a_cluster_that_vanished_is_retired_and_a_new_one_has_a_fresh_id(early: 
     assert not {"c5", gone} & set(newer.ids)
 
 
+def test_a_refit_makes_its_clusters_from_all_its_samples_when_it_is_told_to() -> None:
+    definition = clusters(refit_window=1_000)
+    old = learned(definition, drawn(definition, 400))
+    new = ClustersLearner(definition)
+    new.adopt(old)
+    far = (-50.0, -50.0, 50.0)
+    for one in drawn(definition, 300, groups=(far,)) + drawn(definition, 600, seed=3, groups=GROUPS[:3]):
+        new.learn(one)
+    assert new.scorer() is None  # though 200 are a warm-up
+    new.settle()
+    assert {scorer_of(definition, new).score(at, None) for at in GROUPS[:3]} <= set(old.ids)
+    assert scorer_of(definition, new).score(far, None) == "c5"
+
+
+def test_a_feature_that_varied_only_before_what_is_held_does_not_vary() -> None:
+    definition = clusters()
+    warming = Warming(definition.feature_names, 50, DAY_MS)
+    for number in range(10):
+        warming.add(sample(definition, number, (1.0, 2.0, number)))
+    assert list(warming.constant()) == ["a", "b"]
+    for number in range(48):
+        warming.add(sample(definition, number, (number, number, 9.0)))
+    assert list(warming.constant()) == []  # 8.0 is still held
+    for number in range(2):
+        warming.add(sample(definition, number, (number, number, 9.0)))
+    assert list(warming.constant()) == ["c"]
+    assert warming.distinct == 50 - 2
+    assert not warming.ready(4)
+
+
 def test_a_refit_keeps_the_number_of_clusters_once_chosen() -> None:
     definition = clusters("{between: [2, 8]}")
     old = learned(definition, drawn(definition, 400))
@@ -408,8 +440,15 @@ def test_a_refit_and_its_predecessor_are_measured_in_one_scale() -> None:
     samples = drawn(definition, 400, seed=6, groups=wide)
     new = refitted(definition, old, samples)
     assert sum(new.loss(one) or 0 for one in samples) < sum(old.loss(one) or 0 for one in samples)
-    z = (new.scorer() or {})["scale"]["sd"]
-    assert z[0] > 5 * (old.scorer() or {})["scale"]["sd"][0]
+    known, made = old.scorer() or {}, new.scorer() or {}
+    yardstick, own = (Scale(frozen["scale"]["mean"], frozen["scale"]["sd"]) for frozen in (known, made))
+    assert own.sd[0] > 5 * yardstick.sd[0]
+    for one in samples[:20]:
+        nearest = min(
+            (cluster["centre"] for cluster in made["clusters"]), key=lambda at: math.dist(at, own.scaled(one.x))
+        )
+        between = math.dist(yardstick.scaled(one.x), yardstick.scaled(own.natural(nearest)))
+        assert new.loss(one) == pytest.approx(between)
     restored = ClustersLearner(definition)
     restored.restore(state_of(new))
     assert [restored.loss(one) for one in samples] == [new.loss(one) for one in samples]
@@ -457,8 +496,8 @@ def test_known_centres_stay_unless_others_are_worth_it() -> None:
     assert fit(even, 2, "s", halves).centres == pytest.approx(halves, abs=0.05)
     upright = fit(even, 2, "s", stacked).centres
     assert upright[np.argsort(upright[:, 1])] == pytest.approx(stacked, abs=0.05)
-    groups = np.repeat([[0.0, 0.0], [5.0, 0.0]], 100, axis=0) + rng.normal(size=(200, 2)) * 0.1
-    assert fit(groups, 2, "s", np.array([[2.5, 3.0], [2.5, -3.0]])).distortion < 0.1
+    corners = np.array([[-5.0, 0.1], [-5.0, -0.1], [5.0, 0.1], [5.0, -0.1]] * 50)
+    assert fit(corners, 2, "s", np.array([[0.0, 3.0], [0.0, -3.0]])).distortion == pytest.approx(0.01)
 
 
 def test_the_silhouette_is_that_of_its_definition() -> None:
