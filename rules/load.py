@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from rules.canonical import whole
 from rules.crosscheck import cross_check
 from rules.errors import DefinitionError, Problem
 from rules.messages import explain, explain_nothing
@@ -155,7 +156,7 @@ class _Loader:
         covered = [fault.path[2:] for fault in parsed.faults if fault.covers and fault.path[:2] == (name, local)]
         wrong: dict[tuple[str | int, ...], str] = {}
         try:
-            valid = SECTIONS[name].validate_python(raw)
+            valid = SECTIONS[name].validate_python(whole(raw))
         except ValidationError as error:
             wrong = dict(explain(name, raw, error))
         else:
