@@ -370,7 +370,7 @@ def test_a_cluster_that_vanished_is_retired_and_a_new_one_has_a_fresh_id(early: 
 
 
 def test_a_refit_makes_its_clusters_from_all_its_samples_when_it_is_told_to() -> None:
-    definition = clusters(refit_window=1_000)
+    definition = clusters(refit_window=1_000, warm_up_for="5d")
     old = learned(definition, drawn(definition, 400))
     new = ClustersLearner(definition)
     new.adopt(old)
