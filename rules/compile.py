@@ -36,6 +36,7 @@ class CompiledRuleset:
 
     `units` are in dependency order; `readers` (by slot), `trait_readers` (by a trait's name) and `dependents` (by unit)
     say which units must be evaluated again when that changes; a model's dependents are those that read what it says.
+    `id_readers` are the units that ask who the customer is.
     """
 
     def __init__(self, ruleset: Ruleset, make_feature: Callable[[FeatureSpec], Feature]) -> None:
@@ -46,6 +47,7 @@ class CompiledRuleset:
         self.features: list[Any] = []
         self.readers: list[int] = []
         self.trait_readers: dict[str, int] = {}
+        self.id_readers = 0
         self.units: list[Unit] = []
         self.dependents: list[int] = []
         self._make_feature = make_feature
@@ -106,6 +108,10 @@ class CompiledRuleset:
         """Note that the unit being compiled reads these traits."""
         for name in names:
             self.trait_readers[name] = self.trait_readers.get(name, 0) | 1 << len(self.units)
+
+    def read_id(self) -> None:
+        """Note that the unit being compiled reads the customer's id."""
+        self.id_readers |= 1 << len(self.units)
 
     def read_model(self, model: str) -> None:
         """Note that the unit being compiled reads what this model says; one that is not there says nothing."""

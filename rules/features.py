@@ -117,12 +117,6 @@ def feature_key(spec: FeatureSpec) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def can_turn(spec: FeatureSpec, name: str) -> bool:
-    """Return whether an event of this name may change what conditions read: not a sequence's steps before its last."""
-    last = spec.steps[-1].selector.names if isinstance(spec, Sequence) else ()
-    return not last or name in last or ANY_EVENT in last
-
-
 def selectors(spec: FeatureSpec) -> tuple[Selector, ...]:
     """Return the selectors of the events that a feature counts."""
     if isinstance(spec, Sequence):

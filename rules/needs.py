@@ -49,6 +49,9 @@ class Needs:
         for name in sorted(names):
             _note(self.traits, name)
 
+    def read_id(self) -> None:
+        """Note nothing: everybody has an id."""
+
     def read_model(self, model: str) -> None:
         """Note a model."""
         _note(self.models, model)

@@ -1,9 +1,12 @@
 """A profile as bytes: msgpack with a version in front.
 
-Format 2: [2, ruleset version, clock, seq, rev, ids, traits, trait times, scores, levels, dues, due, features, spare,
-models]; format 1 has no models.
-Levels are keyed by segment or segmentation (`key`: since, or `key`: [segment, since]); dues stand in the ruleset's
-order of units, nil for never, and are left out where none is due; features are keyed by the hash of their definition.
+Format 3: [3, ruleset version, clock, seq, rev, ids, traits, trait times, scores, levels, dues, due, keys, features,
+spare, models].
+Levels are keyed by segment or segmentation (`key`: since, or `key`: [segment, since]), dues by the unit's place in the
+ruleset. Features stand in the ruleset's order, nil where nothing was counted yet; `keys` has, 8 bytes each, the hashes
+of their definitions in the same order, which is the same bytes for everybody under one ruleset.
+
+Format 2 has the features keyed by their hash, and dues in the order of units, nil for never; format 1 has no models.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
     from rules.compile import CompiledRuleset
     from rules.conditions import Level
 
-FORMAT: Final = 2
-WITHOUT_MODELS: Final = 1
+FORMAT: Final = 3
+KEY_BYTES: Final = 8
+_OLDER: Final = (1, 2)
 SPARE_KEPT_MS: Final = 7 * 86_400_000
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -36,6 +40,7 @@ class ProfileCodec:
         """Index the ruleset's features and units by what they are stored under."""
         self.version = compiled.version
         self.keys = [feature_key(spec) for spec in compiled.specs]
+        self.packed_keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in self.keys)
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.units = [(unit.key, unit.segmentation is None) for unit in compiled.units]
         self.indexes = {key: index for index, (key, _) in enumerate(self.units)}
@@ -54,15 +59,12 @@ class ProfileCodec:
             self._forget_spare(profile)
         if profile.packed_levels is None:
             profile.packed_levels = self._pack_levels(profile)
-        features = {key: state for key, state in zip(self.keys, profile.slots, strict=True) if state is not None}
         return _encode((
-            FORMAT, profile.version, profile.clock, profile.seq, profile.rev, bytes(profile.ids),
+            FORMAT, profile.version, profile.clock, profile.seq, profile.rev, profile.ids,
             profile.traits, profile.trait_times, profile.scores, profile.packed_levels,
-            [None if due >= NEVER else due for due in profile.dues] if profile.due < NEVER else [],
-            None if profile.due >= NEVER else profile.due,
-            features,
-            profile.spare,
-            profile.models,
+            profile.dues, None if profile.due >= NEVER else profile.due,
+            self.packed_keys, profile.slots,
+            profile.spare, profile.models,
         ))  # fmt: skip
 
     def decode(self, customer: str, data: bytes) -> Profile:
@@ -77,7 +79,7 @@ class ProfileCodec:
         except (msgspec.DecodeError, TypeError, IndexError, KeyError) as error:
             message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
             raise StateError(message) from error
-        if found not in (FORMAT, WITHOUT_MODELS):
+        if found != FORMAT and found not in _OLDER:
             message = (
                 f"the stored profile of customer {customer!r} has format {found!r}; this version of segue reads "
                 f"format {FORMAT}: run the version that wrote it, or a newer one"
@@ -94,11 +96,26 @@ class ProfileCodec:
         return msgspec.Raw(_encode(levels))
 
     def _restore(self, customer: str, fields: list[Any]) -> Profile:
-        if fields[0] == WITHOUT_MODELS:
-            fields = [*fields, {}]
-        (_, version, clock, seq, rev, ids, traits, trait_times, scores, levels, dues, due, features, spare, models) = (
-            fields
-        )
+        if fields[0] != FORMAT:
+            fields = _upgraded(*fields)
+        (
+            _,
+            version,
+            clock,
+            seq,
+            rev,
+            ids,
+            traits,
+            trait_times,
+            scores,
+            levels,
+            dues,
+            due,
+            keys,
+            slots,
+            spare,
+            models,
+        ) = fields
         profile = self.new(customer)
         profile.version = version
         profile.clock, profile.seq, profile.rev = clock, seq, rev
@@ -108,18 +125,24 @@ class ProfileCodec:
         profile.spare = spare
         profile.models = {key: state for key, state in models.items() if key in self.models}
         self._restore_levels(profile, levels)
-        for key, state in features.items():
-            slot = self.slots.get(key)
-            if slot is None:
-                spare[key] = [state, clock]
-            else:
-                profile.slots[slot] = state
-        if version == self.version and dues:
-            profile.dues = [NEVER if unit_due is None else unit_due for unit_due in dues]
+        if keys == self.packed_keys:
+            profile.slots = slots
+        else:
+            self._restore_slots(profile, unpack_keys(keys), slots)
+        if version == self.version:
+            profile.dues = dues
         else:
             for key in [key for key in spare if key in self.slots]:
                 profile.slots[self.slots[key]] = spare.pop(key)[0]
         return profile
+
+    def _restore_slots(self, profile: Profile, keys: list[int], states: list[Any]) -> None:
+        for key, state in zip(keys, states, strict=True):
+            slot = self.slots.get(key)
+            if slot is not None:
+                profile.slots[slot] = state
+            elif state is not None:
+                profile.spare[key] = [state, profile.clock]
 
     def _restore_levels(self, profile: Profile, levels: dict[str, Any]) -> None:
         for key, stored in levels.items():
@@ -134,3 +157,17 @@ class ProfileCodec:
     def _forget_spare(self, profile: Profile) -> None:
         oldest = profile.clock - SPARE_KEPT_MS
         profile.spare = {key: kept for key, kept in profile.spare.items() if kept[1] >= oldest}
+
+
+def unpack_keys(packed: bytes) -> list[int]:
+    """Return the keys of features as a profile has them."""
+    return [int.from_bytes(packed[at : at + KEY_BYTES], "big") for at in range(0, len(packed), KEY_BYTES)]
+
+
+def _upgraded(*older: Any) -> list[Any]:
+    """Return the fields of a profile in format 1 or 2 as format 3 has them."""
+    *before, dues, due, features, spare = older[:14]
+    models = older[14] if len(older) > 14 else {}  # noqa: PLR2004 - format 1 has none
+    moved = {index: unit_due for index, unit_due in enumerate(dues) if unit_due is not None}
+    keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in features)
+    return [*before, moved, due, keys, list(features.values()), spare, models]

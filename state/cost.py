@@ -14,6 +14,7 @@ import msgspec
 from rules import features as specs
 from rules.features import NEVER
 from rules.models.unit import ModelUnit
+from state.codec import KEY_BYTES
 from state.features.distinct import KEPT
 from state.features.sequence import MOST_CANDIDATES
 from state.features.windowed import MOST_VALUES, PANES
@@ -29,7 +30,6 @@ TEXT_CHARS: Final = 24
 TIME: Final = 1 << 40
 NUMBER: Final = 0.5
 HASH: Final = NEVER - 1
-KEY_BYTES: Final = 9
 MOST_PANES: Final = PANES + 2
 """Panes that are alive at once: those of the window, and at each end one that reaches beyond it."""
 
@@ -103,7 +103,7 @@ def full_bytes(engine: Engine) -> int:
     profile = _standing(engine)
     profile.ids += bytes(ID_BYTES * REMEMBERED_IDS)
     profile.slots = [full_state(spec) for spec in engine.compiled.specs]
-    profile.dues = [TIME] * len(engine.units)
+    profile.dues = dict.fromkeys(range(len(engine.units)), TIME)
     profile.levels = list(map(_longest, engine.units))
     models = [unit for unit in engine.units if isinstance(unit, ModelUnit)]
     profile.models = {unit.hash: _full_model(unit) for unit in models}

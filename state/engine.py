@@ -9,11 +9,12 @@ import msgspec
 from rules.compile import CompiledRuleset
 from rules.dates import format_ms
 from rules.errors import StateError
-from rules.features import ANY_EVENT, NEVER, can_turn, selectors
+from rules.features import NEVER
 from rules.membership import SegmentUnit, Unit
 from rules.models.unit import ModelUnit
 from state.change import Change
 from state.codec import ProfileCodec
+from state.counting import Counting
 from state.features import make_feature
 from state.features.base import Caps
 from state.models.sampling import Sampling
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from state.models.scorer import Scorers
 
 DAY_MS: Final = 86_400_000
+MOST_ORDERS: Final = 1024
+"""Sets of units whose order is remembered; events of one name mostly ask for the same ones."""
+
 TIMER: Final[dict[str, Any]] = {"type": "timer"}
 
 GONE: Final[list[dict[str, Any]]] = [
@@ -96,22 +100,19 @@ class Engine:
         self._models = [sampling for sampling in self._samplings if sampling is not None]
         self._model_units = sum(1 << index for index, sampling in enumerate(self._samplings) if sampling is not None)
         self._codec = ProfileCodec(self.compiled)
+        self._first_units = self._unlike_nobody()
+        self._orders: dict[int, list[tuple[int, Any]]] = {}
         self._definition = {"type": "definition", "ruleset": self.version}
-        self._counting = self._index_features()
-        self._counting_any = self._counting.get(ANY_EVENT, [])
+        self._counting = Counting(self.compiled)
 
-    def _index_features(self) -> dict[str, list[tuple[int, Any, Any, int]]]:
-        """Return event name → (slot, the feature's `update`, the selector's `matches` or None, units that read it)."""
-        names = {name for spec in self.compiled.specs for selector in selectors(spec) for name in selector.names}
-        index: dict[str, list[tuple[int, Any, Any, int]]] = {name: [] for name in names}
-        for slot, (spec, feature) in enumerate(zip(self.compiled.specs, self.compiled.features, strict=True)):
-            wanted = selectors(spec)
-            alone = wanted[0].matches if len(wanted) == 1 and not wanted[0].unconditional else None
-            for name, entries in index.items():
-                if any(name in selector.names or ANY_EVENT in selector.names for selector in wanted):
-                    readers = self.compiled.readers[slot] if can_turn(spec, name) else 0
-                    entries.append((slot, feature.update, alone, readers))
-        return index
+    def _unlike_nobody(self) -> int:
+        """Return the units to evaluate at everybody's first event: the others are out where nothing is counted yet."""
+        nobody = self._codec.new("")
+        units = self.compiled.id_readers | self._model_units
+        for index, unit in enumerate(self.units):
+            if unit.evaluate(nobody, None, 0) != (None, NEVER):
+                units |= 1 << index
+        return units
 
     def new(self, customer: str) -> Profile:
         """Return the profile of a customer with no event yet."""
@@ -133,7 +134,7 @@ class Engine:
         message = None
         if event.message_id is not None:
             message = short_hash(event.message_id)
-            if profile.knows(message):
+            if message in profile.ids and profile.knows(message):
                 return DUPLICATE
         traits = written_traits(profile, event) if event.type == "identify" else None
         bound = max(event.floor, event.ts)
@@ -141,13 +142,14 @@ class Engine:
         now = max(event.ts, profile.clock)
         if profile.version != self.version:
             changes += self._adopt(profile, now)
-        units = self.compiled.all_units if profile.clock == NO_CLOCK else 0
+        units = self._first_units if profile.clock == NO_CLOCK else 0
         profile.clock = now
         if message is not None:
             profile.remember(message)
         if traits is not None:
             units |= self._write_traits(profile, traits, event.ts)
-        units |= self._count(profile, event, now)
+        units |= self._counting.count(profile.slots, event, now)
+        units |= self._note(profile, event) if self._models else 0
         if profile.due <= now:
             units |= self._due_units(profile, now)
         if units:
@@ -206,16 +208,10 @@ class Engine:
         own = [key for key, index, _ in self._own if levels[index]]
         return own + [f"{key}.{level[0]}" for key, index, _ in self._sets if (level := levels[index])]
 
-    def _count(self, profile: Profile, event: Event, now: int) -> int:
-        units = 0
-        slots = profile.slots
-        for slot, update, matches, readers in self._counting.get(event.name, self._counting_any):
-            if matches is None or matches(event.body):
-                slots[slot] = update(slots[slot], event, now)
-                units |= readers
+    def _note(self, profile: Profile, event: Event) -> int:
         for model in self._models:
             model.note(profile, event)
-        return units | self._model_units
+        return self._model_units
 
     def _write_traits(self, profile: Profile, traits: dict[str, Any], ts: int) -> int:
         write_traits(profile, traits, ts)
@@ -228,7 +224,7 @@ class Engine:
 
     def _due_units(self, profile: Profile, t: int) -> int:
         units = 0
-        for index, due in enumerate(profile.dues):
+        for index, due in profile.dues.items():
             if due <= t:
                 units |= 1 << index
         return units
@@ -238,38 +234,49 @@ class Engine:
         scorer = self.scorers.get(segmentation)
         return names if scorer is None else {**scorer.titles, **names}
 
-    def _evaluate(self, profile: Profile, t: int, units: int, event: Event | None = None) -> list[Crossing]:
+    def _evaluate(self, profile: Profile, t: int, units: int, event: Event | None = None) -> list[Crossing]:  # noqa: C901 - a call less, a dozen times an event
         """Evaluate units at `t` in dependency order, each once, those that depend on a crossed one included."""
         found: list[Crossing] = []
-        levels, dues = profile.levels, profile.dues
+        levels, dues, dependents = profile.levels, profile.dues, self.compiled.dependents
         moved = False
         while units:
-            lowest = units & -units
-            units ^= lowest
-            index = lowest.bit_length() - 1
-            old = levels[index]
-            plain = self._plain[index]
-            if plain is not None:
-                holds, due = plain(profile, t)
-                new = (old or (self.units[index].key, t)) if holds else None
-            elif (model := self._samplings[index]) is not None:
-                due, news = model.step(profile, event, t)
-                new = old
-                if news:
-                    units |= self.compiled.dependents[index]
+            for index, plain in self._orders.get(units) or self._order(units):
+                old, more = levels[index], 0
+                if plain is not None:
+                    holds, due = plain(profile, t)
+                    new = None if not holds else old if old is not None else (self.units[index].key, t)
+                elif (model := self._samplings[index]) is None:
+                    new, due = self.units[index].evaluate(profile, old, t)
+                else:
+                    new, (due, news) = old, model.step(profile, event, t)
+                    more = dependents[index] if news else 0
+                if due < NEVER:
+                    if dues.get(index) != due:
+                        dues[index] = due
+                        moved = True
+                elif index in dues:
+                    del dues[index]
+                    moved = True
+                if new is not old:
+                    levels[index] = new
+                    profile.packed_levels = None
+                    more = dependents[index]
+                    found.append((index, old, new, list(self.units[index].explain(profile, old, new, t))))
+                if more & ~units:
+                    units = (units | more) & (-2 << index)  # those after this one
+                    break
             else:
-                new, due = self.units[index].evaluate(profile, old, t)
-            if due != dues[index]:
-                dues[index] = due
-                moved = True
-            if new is not old:
-                levels[index] = new
-                profile.packed_levels = None
-                units |= self.compiled.dependents[index]
-                found.append((index, old, new, list(self.units[index].explain(profile, old, new, t))))
+                break
         if moved:
-            profile.due = min(dues)
+            profile.due = min(dues.values()) if dues else NEVER
         return found
+
+    def _order(self, units: int) -> list[tuple[int, Any]]:
+        """Return the units of a set in dependency order, each with its check where that alone decides."""
+        order = [(index, self._plain[index]) for index in range(len(self.units)) if units >> index & 1]
+        if len(self._orders) < MOST_ORDERS:
+            self._orders[units] = order
+        return order
 
     def _crossed(self, found: list[Crossing]) -> list[Crossed]:
         crossed: list[Crossed] = []

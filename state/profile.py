@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from rules.features import NEVER
@@ -52,7 +52,8 @@ class Profile:
         self.levels: list[Level | None] = [None] * units
         self.packed_levels: msgspec.Raw | None = None
         """The levels as stored, None since they changed: most events change none, and all are saved."""
-        self.dues: list[int] = [NEVER] * units
+        self.dues: dict[int, int] = {}
+        """Unit -> when it is due (ms), of those that are."""
         self.due = NEVER
         self.spare: dict[int, list[Any]] = {}
         self.gone: list[tuple[str | None, Level]] = []
@@ -73,4 +74,4 @@ class Profile:
 
 def short_hash(message_id: str) -> bytes:
     """Return the 8 bytes that a message id is remembered by."""
-    return hashlib.blake2b(message_id.encode(), digest_size=ID_BYTES).digest()
+    return blake2b(message_id.encode(), digest_size=ID_BYTES).digest()

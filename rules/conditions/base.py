@@ -53,6 +53,9 @@ class Binder(Protocol):
     def read_traits(self, names: set[str]) -> None:
         """Note that the unit being compiled reads these traits."""
 
+    def read_id(self) -> None:
+        """Note that the unit being compiled reads the customer's id."""
+
     def read_model(self, model: str) -> None:
         """Note that the unit being compiled reads what this model says."""
 

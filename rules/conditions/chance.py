@@ -37,7 +37,7 @@ class Chance(Condition):
 
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the draw."""
-        del binder
+        binder.read_id()
         return ChanceCheck(f"{path}.chance", self.chance)
 
 

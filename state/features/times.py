@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rules.features import NEVER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rules import features as specs
     from state.event import Event
 
@@ -102,3 +104,27 @@ class NewestTimes:
         if first == len(state):
             return 0, NEVER
         return len(state) - first, state[first] + self.within_ms
+
+
+def count_newest(slots: list[Any], counted: Iterable[int], ts: int) -> None:
+    """Update several of the kind `Newest` by an event at `ts` (ms) that all of them count."""
+    for slot in counted:
+        state = slots[slot]
+        if state is None or ts > state:
+            slots[slot] = ts
+
+
+def count_times(slots: list[Any], counted: Iterable[tuple[int, NewestTimes, int, int]], event: Event, now: int) -> None:
+    """Update several of the kind `NewestTimes`, each (slot, feature, its window in ms, how many it keeps), by an event.
+
+    An event that comes in order and pushes out none but the oldest is dealt with here.
+    """
+    ts = event.ts
+    for slot, feature, within_ms, keep in counted:
+        times = slots[slot]
+        if times and ts >= times[-1] and ts > now - within_ms < times[0]:
+            times.append(ts)
+            if len(times) > keep:
+                del times[0]
+        else:
+            slots[slot] = feature.update(times, event, now)

@@ -78,7 +78,7 @@ class Windowed:
             return None, NEVER
         match agg:
             case "sum" | "avg":
-                total = int(state[SUM]) - sum(map(millionths, values[:first]))
+                total = int(state[SUM]) - (sum(map(millionths, values[:first])) if first else 0)
                 value = total if agg == "sum" else divide_half_even(total, len(times) - first)
                 return value, times[first] + self.within_ms
             case "min" | "max":
@@ -87,7 +87,9 @@ class Windowed:
                 return extreme, newest + self.within_ms
             case "distinct":
                 inside = values[first:] if first else values
-                return len(set(inside)), times[first + _first_without_equal(inside)] + self.within_ms
+                count = len(set(inside))
+                turns = first if count == len(inside) else first + _first_without_equal(inside)
+                return count, times[turns] + self.within_ms
             case "first":
                 return values[first], times[first] + self.within_ms
             case _:
@@ -104,7 +106,7 @@ class Windowed:
             values[index:index] = added
         gone = bisect_right(times, cut) if times[0] <= cut else 0
         if self.numbers:
-            change = sum(map(millionths, added)) - sum(map(millionths, values[:gone]))
+            change = sum(map(millionths, added)) - (sum(map(millionths, values[:gone])) if gone else 0)
             state[SUM] = pack_int(int(state[SUM]) + change)
         if gone:
             del times[:gone], values[:gone]

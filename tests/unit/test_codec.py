@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from rules.features import NEVER
 from rules.load import load_text
 from state.engine import Engine
@@ -37,5 +40,27 @@ def test_what_is_due_and_that_nothing_is_are_both_read_back() -> None:
     engine.apply(profile, order(T0))
     assert engine.decode("c", engine.encode(profile)).dues == profile.dues
     engine.advance(profile, T0 + 3_600_001)
-    assert profile.dues == [NEVER, NEVER]
+    assert profile.dues == {}
+    assert profile.due == NEVER
     assert engine.decode("c", engine.encode(profile)).dues == profile.dues
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_profile_of_an_older_format_is_read(version: int) -> None:
+    engine = Engine(load_text(RULES, "rules.yaml"))
+    profile = engine.new("c")
+    engine.apply(profile, order(T0))
+    _, *before, dues, due, _, slots, spare, models = msgspec.msgpack.decode(engine.encode(profile))
+    features = dict(zip(engine._codec.keys, slots, strict=True))  # noqa: SLF001 - as the older ones were keyed
+    older = [version, *before, [dues.get(0), dues.get(1)], due, features, spare, *([models] if version > 1 else [])]
+    assert engine.encode(engine.decode("c", msgspec.msgpack.encode(older))) == engine.encode(profile)
+
+
+def test_under_another_ruleset_a_feature_is_found_by_its_definition() -> None:
+    engine = Engine(load_text(RULES, "rules.yaml"))
+    profile = engine.new("c")
+    engine.apply(profile, order(T0))
+    other = Engine(load_text("segments: [{key: lately, when: {did: {event: Order Completed, within: 1h}}}]", "o.yaml"))
+    moved = other.decode("c", engine.encode(profile))
+    assert moved.slots == [profile.slots[1]]
+    assert [kept[0] for kept in moved.spare.values()] == [profile.slots[0]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 
 from rules.load import load_text
@@ -238,12 +237,3 @@ def test_a_score_of_an_edited_model_does_not_meet_conditions(within: str, kept: 
     # what waited under the old definition is no sample of the new one
     after.advance(profile, T0 + 2 * DAY + 1)
     assert len(profile.released) == (1 if kept else 0)
-
-
-def test_a_profile_of_the_format_before_models_is_read() -> None:
-    shop = Shop(RULES)
-    shop.come(event(0))
-    fields = msgspec.msgpack.decode(shop.engine.encode(shop.profile))
-    old = msgspec.msgpack.encode([1, *fields[1:-1]])
-    profile = shop.engine.decode("c", old)
-    assert (profile.seq, profile.models, profile.slots) == (shop.profile.seq, {}, shop.profile.slots)
