@@ -33,7 +33,8 @@ async def work(settings: Settings, rules: str) -> None:
             if running.done():
                 await running
             running.cancel()
-        print(json.dumps({"applied": worker.counters.applied}), flush=True)  # noqa: T201 - likewise
+        said = {"applied": worker.counters.applied, "river": "river" in sys.modules}
+        print(json.dumps(said), flush=True)  # noqa: T201 - likewise
     finally:
         await store.close()
 
