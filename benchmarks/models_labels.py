@@ -39,14 +39,7 @@ CLIP: Final = 8.0
 FEW: Final = 50
 """Labels below which nothing is trained."""
 TIMED_SAMPLES: Final = 20_000
-MODELS: Final = """
-models:
-  - key: at_purchases
-    kind: propensity
-    target: {event: Order Completed, within: 90d}
-    sample: {on: Order Completed, every: 6d, silent_for: 0d}
-    rescore: 3650d
-    features: &bought
+BOUGHT: Final = """
       orders_30d: {did: {event: Order Completed, within: 30d}, transform: log1p}
       orders_90d: {did: {event: Order Completed, within: 90d}, transform: log1p}
       orders: {did: {event: Order Completed}, transform: log1p}
@@ -54,27 +47,35 @@ models:
       spent: {total: {event: Order Completed, of: total, agg: sum}, transform: log1p}
       an_order: {total: {event: Order Completed, of: total, agg: avg}, transform: log1p}
       known_for: {since_first: {event: Order Completed}, missing: 0, transform: log1p}
+"""
+MODELS: Final = f"""
+models:
+  - key: at_purchases
+    kind: propensity
+    target: {{event: Order Completed, within: 90d}}
+    sample: {{on: Order Completed, every: 6d, silent_for: 0d}}
+    rescore: 3650d
+    features: {BOUGHT}
   - key: timed
     kind: propensity
-    target: {event: Order Completed, within: 90d}
-    sample: {every: 28d}
+    target: {{event: Order Completed, within: 90d}}
+    sample: {{every: 28d}}
     rescore: 3650d
-    features:
-      <<: *bought
-      quiet: {since_last: {event: Order Completed}, missing: 365, transform: log1p}
+    features: {BOUGHT}
+      quiet: {{since_last: {{event: Order Completed}}, missing: 365, transform: log1p}}
   - key: spend
     kind: value
-    target: {event: Order Completed, of: total, within: 90d}
-    sample: {on: Order Completed, every: 6d, silent_for: 0d}
+    target: {{event: Order Completed, of: total, within: 90d}}
+    sample: {{on: Order Completed, every: 6d, silent_for: 0d}}
     rescore: 3650d
     features:
-      orders_30d: {did: {event: Order Completed, within: 30d}, transform: log1p}
-      orders_90d: {did: {event: Order Completed, within: 90d}, transform: log1p}
-      spent_30d: {total: {event: Order Completed, of: total, agg: sum, within: 30d}}
-      spent_90d: {total: {event: Order Completed, of: total, agg: sum, within: 90d}}
-      spent_90d_log: {total: {event: Order Completed, of: total, agg: sum, within: 90d}, transform: log1p}
-      spent_365d: {total: {event: Order Completed, of: total, agg: sum, within: 365d}}
-      an_order: {total: {event: Order Completed, of: total, agg: avg}, transform: log1p}
+      orders_30d: {{did: {{event: Order Completed, within: 30d}}, transform: log1p}}
+      orders_90d: {{did: {{event: Order Completed, within: 90d}}, transform: log1p}}
+      spent_30d: {{total: {{event: Order Completed, of: total, agg: sum, within: 30d}}}}
+      spent_90d: {{total: {{event: Order Completed, of: total, agg: sum, within: 90d}}}}
+      spent_90d_log: {{total: {{event: Order Completed, of: total, agg: sum, within: 90d}}, transform: log1p}}
+      spent_365d: {{total: {{event: Order Completed, of: total, agg: sum, within: 365d}}}}
+      an_order: {{total: {{event: Order Completed, of: total, agg: avg}}, transform: log1p}}
 """
 
 
