@@ -45,13 +45,14 @@ if TYPE_CHECKING:
 MOST_AHEAD = 100_000
 """Events sent and not yet applied, at most: the embedded broker holds them in memory."""
 
-MOST_AHEAD_OF_MODELS = 2_000
+MOST_AHEAD_OF_MODELS = 500
 """With models: events sent and not yet applied, and samples released and not yet learned, at most.
 
 Else the scores of one time would be made by the models of a time long before it.
 """
 
 LOOK_EVERY = 500
+LOOK_EVERY_WITH_MODELS = 100
 EMBEDDED_CHUNK_SIZE = 500
 
 _CATCH_UP_S = 0.01
@@ -120,8 +121,9 @@ class _Run:
 
     async def all(self, lines: Iterable[bytes]) -> None:
         """Send every record, wait until all is applied, and fire what is due up to the horizon."""
+        look_every = LOOK_EVERY_WITH_MODELS if self._plan.ruleset.models else LOOK_EVERY
         for number, line in enumerate(lines):
-            if number % LOOK_EVERY == 0:
+            if number % look_every == 0:
                 await self._hold_back()
             key, ts_ms = self._key_and_time(line)
             if key is None:

@@ -29,7 +29,7 @@ async def test_a_replay_learns_what_the_one_in_memory_learns(
 ) -> None:
     """The same samples; the scores may differ, since it learns beside the events."""
     monkeypatch.setattr(through_services, "MOST_AHEAD_OF_MODELS", 50)  # the file is small
-    monkeypatch.setattr(through_services, "LOOK_EVERY", 20)
+    monkeypatch.setattr(through_services, "LOOK_EVERY_WITH_MODELS", 20)
     replays = Replays(tmp_path)
     settings = Settings(broker=broker.address, redis=valkey.url, partitions=4)
     changes, models = tmp_path / "changes.jsonl", tmp_path / "through.models"
