@@ -102,7 +102,7 @@ class Modelled:
     def _why(self, at: int, happened: Seen | None, *, silent: bool) -> str | None:
         """Return why a sample is taken now, None where none is."""
         ripe = self._sampled is None or at - self._sampled >= self._every
-        if ripe and happened is not None and happened.event.name in self._on:
+        if ripe and happened is not None and (happened.event.name in self._on or "*" in self._on):
             return "event"
         return "timer" if self._running and _reached(self._next_sample, at) and not silent else None
 

@@ -9,8 +9,10 @@ from tests.strategies.cases import (
     property_settings,
     replay_cases,
     sample,
+    sample_crowd,
     sample_crowded,
     sample_long,
+    sample_overtaken,
 )
 from tests.strategies.definitions import definitions
 from tests.strategies.histories import histories
@@ -26,6 +28,8 @@ __all__ = [
     "property_settings",
     "replay_cases",
     "sample",
+    "sample_crowd",
     "sample_crowded",
     "sample_long",
+    "sample_overtaken",
 ]

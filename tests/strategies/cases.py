@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from tests.oracle import Record, Result, expected_live, expected_replay
 from tests.oracle.replay import DAY_MS
-from tests.strategies.crowded import crowded_definitions, crowded_history
+from tests.strategies.crowded import crowd_of_events, crowded_definitions, crowded_history
 from tests.strategies.definitions import Maker
 from tests.strategies.histories import LENGTHS, Clocks, make_history
 from tests.strategies.models import Snapshots, make_snapshots
+from tests.strategies.overtaken import overtaken_definitions, overtaken_history
 from tests.strategies.pools import Dice, HypothesisDice, SeededDice, often, one
 from tests.strategies.show import show
 
@@ -110,7 +111,25 @@ def sample_crowded(seed: int, *, live: bool) -> Case:
     dice = SeededDice(seed)
     tree = crowded_definitions(dice)
     records = crowded_history(dice, tree)
-    return Case(tree, records, live=live, until_ms=_until(dice, records), grace_ms=one(dice, (1000, 0, 3)))
+    snapshots = make_snapshots(dice, tree, records)
+    until_ms, grace_ms = _until(dice, records), one(dice, (1000, 0, 3))
+    return Case(tree, records, live=live, until_ms=until_ms, grace_ms=grace_ms, snapshots=snapshots)
+
+
+def sample_crowd(seed: int, *, live: bool) -> Case:
+    """Return the case of a seed in which a model counts more than 256 events in a window; as slow as the long ones."""
+    tree, records = crowd_of_events(SeededDice(seed))
+    until_ms = max(record.broker_ms for record in records) + 3000
+    return Case(tree, records, live=live, until_ms=until_ms)
+
+
+def sample_overtaken(seed: int, *, live: bool) -> Case:
+    """Return the case of a seed in which a model's timers are ahead of what comes late."""
+    dice = SeededDice(seed)
+    tree = overtaken_definitions(dice)
+    records = overtaken_history(dice)
+    snapshots = make_snapshots(dice, tree, records)
+    return Case(tree, records, live=live, until_ms=_until(dice, records), grace_ms=0, snapshots=snapshots)
 
 
 @st.composite

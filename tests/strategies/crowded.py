@@ -21,9 +21,39 @@ BOUNDS = (1, 2, 60, 100, 128, 200, 256, 257, 300, 400, 513)
 
 
 def crowded_definitions(dice: Dice) -> dict[str, Any]:
-    """Make segments of one total each; some share their window."""
+    """Make segments of one total each; some share their window, with each other or with a model's feature."""
     withins = few(dice, WITHINS, 1, 2)
-    return {"segments": [{"key": key, "when": {"total": _total(dice, withins)}} for key in "badc"[: 1 + dice.below(4)]]}
+    tree: dict[str, Any] = {
+        "segments": [{"key": key, "when": {"total": _total(dice, withins)}} for key in "badc"[: 1 + dice.below(4)]]
+    }
+    return tree | {"models": [_model(dice, withins)]} if often(dice, 40) else tree
+
+
+def _model(dice: Dice, withins: list[str]) -> dict[str, Any]:
+    total = {"event": "buy", "of": "l.n", "within": one(dice, withins)}
+    every = max(1, duration_ms(total["within"]) // 2)
+    return {
+        "key": "m",
+        "kind": "anomaly",
+        "sample": {"on": "buy", "every": f"{every}ms", "silent_for": f"{every * 5}ms"},
+        "rescore": f"{every * 5}ms",
+        "features": {
+            agg: {"total": {**total, "agg": agg}} for agg in few(dice, ("sum", "avg", "max", "distinct"), 1, 3)
+        },
+    }
+
+
+def crowd_of_events(dice: Dice) -> tuple[dict[str, Any], list[Record]]:
+    """Make a model that counts a window of more than 256 events, and the samples until all have left it."""
+    within = one(dice, (640, 300, 1000, 257))
+    features = {"buys": {"did": {"event": "buy", "within": f"{within}ms"}}, "all": {"did": {"event": "*"}}}
+    sampling = {"every": f"{within // 20}ms", "silent_for": f"{3 * within}ms"}
+    model = {"key": "m", "kind": "anomaly", "sample": sampling, "rescore": f"{within}ms", "features": features}
+    writer = Writer()
+    for _ in range(250 + dice.below(60)):
+        writer.write(Plan("c1", "buy", {}, 0, one(dice, (0, 1, 1, 1)) - 3 * often(dice, 5)))
+    writer.write(Plan("c1", "buy", {}, 0, one(dice, (within // 2, within, 2 * within))))
+    return {"models": [model]}, writer.records
 
 
 def _total(dice: Dice, withins: list[str]) -> dict[str, Any]:

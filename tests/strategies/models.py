@@ -61,6 +61,8 @@ class ModelMaker:
         sampling: Tree = {"every": f"{every}ms"}
         if often(dice, 60):
             sampling["on"] = one(dice, self.maker.events) if often(dice, 50) else few(dice, self.maker.events, 1, 2)
+            if often(dice, 10):
+                sampling["on"] = "*"
         silences = (every * 3, every * 2, every * 5, every, every * 3 + 1, every // 2, 0)
         sampling["silent_for"] = f"{one(dice, silences)}ms"
         return sampling
@@ -128,10 +130,14 @@ def make_snapshots(dice: Dice, definitions: Mapping[str, Any], records: Sequence
     for number, place in enumerate(sorted({0, *(dice.below(len(records)) for _ in range(dice.below(4)))})):
         late = 30 if number == 0 else 50  # of a hundred models that still say what they said, or nothing yet
         newer = {
-            model["key"]: Scripted(number + 1, CLUSTERS if model["kind"] == "clusters" else NUMBERS)
+            model["key"]: _scorer(dice, number + 1, CLUSTERS if model["kind"] == "clusters" else NUMBERS)
             for model in models
             if not often(dice, late)
         }
         force = {**force, **newer}
         snapshots.append((place, force))
     return snapshots
+
+
+def _scorer(dice: Dice, version: int, says: Sequence[float | str]) -> Scripted:
+    return Scripted(version, few(dice, says, 2, len(says)), one(dice, (12, 12, 60)))

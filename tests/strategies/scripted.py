@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 NUMBERS: Final = (0.5, 0.25, 0.75, 0.0, 1.0)
 CLUSTERS: Final = ("c1", "c2", "c3")
-STAYS: Final = 8
-"""Of so many outcomes one is to say what was said before."""
 
 
 @dataclass
@@ -21,11 +19,13 @@ class Scripted:
 
     version: int
     says: Sequence[float | str]
+    stays_percent: int = 12
+    """In so many cases of a hundred it says what it said before."""
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def score(self, x: Sequence[float], before: float | str | None) -> float | str:
         """Return one of what it says."""
         drawn = zlib.crc32(repr((self.version, [round(one, 6) + 0.0 for one in x])).encode())
-        if before is not None and drawn % STAYS == 0:
+        if before is not None and drawn % 100 < self.stays_percent:
             return before
-        return self.says[drawn // STAYS % len(self.says)]
+        return self.says[drawn // 100 % len(self.says)]

@@ -29,8 +29,10 @@ from tests.strategies import (
     property_settings,
     replay_cases,
     sample,
+    sample_crowd,
     sample_crowded,
     sample_long,
+    sample_overtaken,
 )
 
 if TYPE_CHECKING:
@@ -197,6 +199,18 @@ def test_the_engine_says_what_the_naive_evaluator_says(block: int, live: bool) -
 def test_with_models_it_says_samples_and_scores_the_same(live: bool) -> None:
     for seed in range(FIRST_SEED, FIRST_SEED + max(1, PROPERTY_CASES // 8)):
         check(sample(seed, live=live, models=True))
+
+
+@pytest.mark.timeout(0)
+def test_it_does_so_where_a_model_s_timers_are_ahead_of_what_comes_late() -> None:
+    for number in range(max(1, PROPERTY_CASES // 3)):
+        check(sample_overtaken(FIRST_SEED + number, live=True))
+
+
+@pytest.mark.timeout(0)
+def test_a_model_counts_the_events_of_a_full_window_the_same() -> None:
+    for number in range(max(1, PROPERTY_CASES // 400)):
+        check(sample_crowd(FIRST_SEED + number, live=bool(number % 2)))
 
 
 @pytest.mark.timeout(0)
