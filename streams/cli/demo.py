@@ -48,6 +48,7 @@ The music shop CDNOW, January 1997 to June 1998: every purchase of the 23,570 cu
 as events through an embedded broker, a worker and a store. Models learn from them as they come, with every answer
 90 days after its question: who will buy again, what they will spend, who is alike. Week by week:
 """
+_SNAPSHOT_EVERY: Final = 2_000
 _SOURCE: Final = "CDNOW purchases, January 1997 to June 1998 (Fader and Hardie, by way of btyd). Drawn by segue demo."
 
 
@@ -92,7 +93,8 @@ def _show_models(events: Path, rules: Path | None, data: Path, out: Path) -> Non
     shown = demo_models.Shown(ruleset, _console())
     say(_HELLO_MODELS)
     settings = settings_of()
-    plan = Plan(ruleset, settings.app_id, settings.max_late, step_ms=UNITS_MS["w"], models=out / "models.jsonl")
+    # a version is wanted once a week; each of them costs as much as 500 samples do
+    plan = Plan(ruleset, settings.app_id, settings.max_late, step_ms=UNITS_MS["w"], snapshot_every=_SNAPSHOT_EVERY)
     outcome = _replay(plan, shown.screen, settings, events)
     shown.finish(outcome, cdnow.purchases(data), out, _SOURCE)
     say(demo_models.next_steps(out, events, rules or demo_models.RULES))

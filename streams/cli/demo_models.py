@@ -39,6 +39,7 @@ class Shown:
         self._show_quality()
         self._show_lost(purchases)
         self._show_personas()
+        self._story.write(out / "models.jsonl")
         picture = out / "models.png"
         write_png(self._story, picture, source)
         samples = sum(entry.snapshot.samples for entry in self._story.entries if entry.snapshot is not None)

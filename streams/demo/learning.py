@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from rules.dates import parse_timestamp
-from state.models.snapshot import decode
+from rules.errors import ReplayError
+from state.models.snapshot import decode, encode
 from streams.demo.cdnow import FOLDER
 from streams.insight.book import Book, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from rules.ruleset import Ruleset
     from streams.demo.cdnow import Purchase
@@ -53,6 +56,7 @@ class LearningStory:
         self._losing: dict[str, bytes] = {}
         self._persona: dict[str, str] = {}
         self._titles = {segment.key: segment.title for segment in ruleset.segments}
+        self._versions: list[bytes] = []
         self._personas = {f"{model.key}." for model in ruleset.models if model.kind == "clusters"}
 
     @property
@@ -93,12 +97,23 @@ class LearningStory:
         self.entered = [orjson.loads(value) for value in coming[-_SHOWN_A_WEEK:]]
         learned, self._learned = self._learned, {}
         for value in learned.values():
-            self.book.take(decode(value))
+            snapshot = msgspec.structs.replace(decode(value), created_at=at_ms, learner={})
+            self._versions.append(encode(snapshot))
+            self.book.take(snapshot)
         for entry in self.book.entries:
-            if entry.snapshot is not None:
-                if entry.key in learned:
-                    entry.course.pop()  # a version has the time of this machine; the course is by the shop's
+            if entry.snapshot is not None and entry.key not in learned:
                 entry.course.append(Point(at_ms, entry.snapshot.samples, entry.metrics["quality"]))
+
+    def write(self, path: Path) -> None:
+        """Write each week's newest versions, as `segue models --file` reads them, with the instants of the shop's time.
+
+        What only learning needs is left out: it is the larger part by far. Raises `ReplayError`.
+        """
+        try:
+            path.write_bytes(b"".join(version + b"\n" for version in self._versions))
+        except OSError as error:
+            message = f"{path}: cannot be written: {error.strerror}; choose another folder with --out"
+            raise ReplayError(message) from error
 
     def personas(self) -> dict[str, int]:
         """Return how many customers each cluster has."""
