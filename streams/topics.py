@@ -28,6 +28,11 @@ APPEND_TIME = "LogAppendTime"
 RETENTION = "retention.ms"
 CLEANUP = "cleanup.policy"
 COMPACT = "compact"
+OLD_VERSIONS = {"segment.bytes": str(64 << 20), "max.compaction.lag.ms": str(3_600_000)}
+"""Every worker reads the models from the topic's beginning when it starts: versions that are superseded must go soon.
+
+A log's newest segment is never compacted, and by default it grows to 1 GB.
+"""
 
 _SEEN_S = 30.0
 _POLL_S = 0.05
@@ -94,7 +99,7 @@ async def create_topics(settings: Settings, *, models: bool = True) -> list[str]
         }
         configs = {
             topics.samples: {RETENTION: str(settings.samples_retention)},
-            topics.models: {CLEANUP: COMPACT},
+            topics.models: {CLEANUP: COMPACT, **OLD_VERSIONS},
         }
         names = topics.all(models=models)
         wanted = [
