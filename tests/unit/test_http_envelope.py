@@ -31,7 +31,7 @@ def test_what_is_no_batch_is_said_to_be_none(body: bytes) -> None:
 def test_one_item_that_is_no_json_costs_itself_only(bad: bytes) -> None:
     body = b'{ "context": {"batch":[9]}, "batch" : [ {"t":"]},{[\\""} ,%s, {"b":[1,[2]]} ] , "sentAt":"x"}' % bad
     assert open_batch(body) is None
-    head, items = split_batch(body)
+    head, items = split_batch(body, 9)
     assert [bytes(item) for item in items] == [b'{"t":"]},{[\\""}', bad, b'{"b":[1,[2]]}']
     envelope = open_batch(head)
     assert envelope is not None
@@ -42,14 +42,20 @@ def test_one_item_that_is_no_json_costs_itself_only(bad: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b'{"batch":[', b'{"batch":"[1]"}', b'"\\', b'{"x":[1]}', b'"' * 9])
 def test_where_there_is_no_batch_there_is_no_json(body: bytes) -> None:
     with pytest.raises(HttpError) as error:
-        split_batch(body)
+        split_batch(body, 9)
     assert error.value.code == "not_json"
 
 
 @pytest.mark.parametrize("piece", [b'\\"', b'"', b"[", b"{", b",", b"\\"])
 def test_splitting_hostile_text_takes_time_in_proportion(piece: bytes) -> None:
     with pytest.raises(HttpError):  # a quadratic scan would run into the test's time limit
-        split_batch(b'{"x":"' + piece * (2_000_000 // len(piece)))
+        split_batch(b'{"x":"' + piece * (1_000_000 // len(piece)), 9)
+
+
+def test_too_many_items_are_not_even_found() -> None:
+    with pytest.raises(HttpError) as error:
+        split_batch(b'{"batch":[' + b"'," * 1_000_000, 9)
+    assert error.value.status == 413
 
 
 _JSON = st.recursive(
@@ -65,7 +71,7 @@ def test_both_ways_find_the_same(items: list[Any], beside: dict[str, Any]) -> No
     body = json.dumps({**beside, "batch": items, "last": 1}).encode()
     envelope = open_batch(body)
     assert envelope is not None
-    head, found = split_batch(body)
+    head, found = split_batch(body, 9)
     assert found == envelope.batch
     assert json.loads(head) == {**beside, "batch": [], "last": 1}
 

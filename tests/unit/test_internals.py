@@ -1,4 +1,4 @@
-"""The insides of Faust and aiokafka that `streams.transport`, `streams.fence` and `streams.producers` lean on.
+"""The insides of Faust, aiokafka and uvicorn that modules of `streams` lean on; each says below which one.
 
 A failure here says that an upgrade changed one of them: read the new source against the module that is named, mend
 what must be, run both integration suites, and only then note the new hash.
@@ -75,6 +75,11 @@ LEANED_ON = {
     "aiokafka.producer.sender:Sender._maybe_wait_for_pid": "577189636b56",
     "aiokafka.producer.sender:Sender._sender_routine": "2380dc5e333d",
     "aiokafka.producer.sender:SendProduceReqHandler.handle_response": "850323cc8f77",
+    # streams/http/guard.py: what is counted and timed before there is a request
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol": "18fdf324b11b",
+    # streams/http/listen.py: starting and stopping it in a loop of ours
+    "uvicorn.server:Server.serve": "112ef41af521",
+    "uvicorn.server:Server.shutdown": "9b33c5056299",
     # streams/producers.py: giving up
     "aiokafka.producer.producer:AIOKafkaProducer.stop": "43ef97147111",
     "aiokafka.producer.sender:Sender.close": "f60b3d023d25",
@@ -92,7 +97,7 @@ def source_hash(place: str) -> str:
 
 
 def test_the_versions_are_the_pinned_ones() -> None:
-    assert (version("faust-streaming"), version("aiokafka")) == ("0.15.3", "0.14.0")
+    assert (version("faust-streaming"), version("aiokafka"), version("uvicorn")) == ("0.15.3", "0.14.0", "0.54.0")
 
 
 @pytest.mark.parametrize("place", LEANED_ON)

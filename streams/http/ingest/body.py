@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _GZIP = 31
 """zlib's window bits for gzip and nothing else."""
 
+_MOST_STREAMS = 100
+"""In a row, in one body: each costs a start, and an empty one has 20 bytes."""
+
 _PLAIN = frozenset(("", "identity"))
 _ZIPPED = frozenset(("gzip", "x-gzip"))
 
@@ -34,10 +37,8 @@ async def read_body(request: Request, share: Share, limit_s: float) -> bytes:
         message = f"Content-Encoding {encoding[:20]!r} is not known here; send gzip or none"
         raise HttpError(415, "unknown_encoding", message)
     length = request.headers.get("content-length", "")
-    if length.isdigit():
-        if len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES:
-            raise too_large()
-        share.hold(int(length))
+    if length.isdigit() and (len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES):
+        raise too_large()
     unpack = _Gunzip() if encoding in _ZIPPED else _Plain()
     try:
         async with asyncio.timeout(limit_s):
@@ -79,7 +80,7 @@ class _Gunzip(_Plain):
 
     def __init__(self) -> None:
         super().__init__()
-        self._came = 0
+        self._came = self._streams = 0
         self._stream = zlib.decompressobj(_GZIP)
 
     def feed(self, chunk: bytes) -> int:
@@ -88,13 +89,19 @@ class _Gunzip(_Plain):
             raise too_large()
         try:
             while chunk:
-                if self._stream.eof:  # the next of several streams in a row
-                    self._stream = zlib.decompressobj(_GZIP)
+                if self._stream.eof:
+                    self._next_stream()
                 super().feed(self._stream.decompress(chunk, MAX_BODY_BYTES - len(self._body) + 1))
                 chunk = self._stream.unused_data
         except zlib.error as error:
             raise _no_gzip() from error
         return len(self._body)
+
+    def _next_stream(self) -> None:
+        self._streams += 1
+        if self._streams >= _MOST_STREAMS:
+            raise _no_gzip()
+        self._stream = zlib.decompressobj(_GZIP)
 
     def end(self) -> bytes:
         if not self._stream.eof:

@@ -91,7 +91,7 @@ def _handler(
         header = request.headers.get("authorization")
         if header is not None:  # it alone counts, and no body is read for a wrong one
             await parts.keys.check(key_in_header(header), "write")
-        share = Share(gateway.in_flight)
+        share = Share(gateway.strangers if header is None else gateway.in_flight)
         try:
             body = await read_body(request, share, limit_s)
             if header is None:

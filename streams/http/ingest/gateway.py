@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rules.errors import EventRejected, ServiceError
 from streams.http.errors import HttpError, later
-from streams.http.ingest.envelope import open_batch, split_batch
+from streams.http.ingest.envelope import not_json, open_batch, split_batch, too_many_items
 from streams.http.ingest.items import Around, Refused, Taken, check_default, read_item, without_key
 from streams.http.ingest.limits import MAX_ITEMS, MAX_MADE_BYTES, RECORD_BYTES, InFlight
 from streams.http.ingest.memory import RetryMemory
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from msgspec import Raw
 
+    from streams.http.ingest.envelope import Envelope
     from streams.http.ingest.outlet import Receipt
     from streams.http.parts import HttpParts
 
@@ -32,6 +33,10 @@ SOURCE = "http"
 
 AWAY_S = 2
 """What `Retry-After` says while the broker is away."""
+
+_STRANGERS = 4
+"""What part of `http_in_flight` bodies may hold whose senders are not known before they are read: nobody without a key
+keeps those out who have one."""
 
 _HEAVY_BYTES = 256 * 1024
 _SLICE = 200
@@ -53,13 +58,14 @@ class Gateway:
         """Begin with nothing under way."""
         settings = parts.settings
         self.in_flight = InFlight(settings.http_in_flight, parts.metrics.in_flight)
+        self.strangers = InFlight(settings.http_in_flight // _STRANGERS)
         self.outlet = Outlet(parts.broker, self.in_flight)
         self.memory = RetryMemory()
         self._events = {name: parts.metrics.events.labels(name) for name in ("taken", "rejected", "repeated")}
         self._topics = Topics.named(settings)
         self._partitions = settings.partitions
         self._limit_s = settings.http_ack_timeout / 1000
-        self._heavy = asyncio.Lock()
+        self._judging, self._splitting = asyncio.Lock(), asyncio.Lock()
 
     async def one(self, body: bytes, kind: str) -> None:
         """Take an event that came alone; raises `HttpError`."""
@@ -72,34 +78,35 @@ class Gateway:
 
     async def many(self, body: bytes) -> Batch:
         """Take a batch's good items and put its bad ones aside; raises `HttpError`."""
-        if len(body) > _HEAVY_BYTES:
-            async with self._heavy:  # one at a time: taken apart, a body is many times its size
-                batch = await self._read(body)
-        else:
-            batch = await self._read(body)
-        await self._deliver(batch.taken, batch.refused)
-        self._events["rejected"].inc(len(batch.refused))
-        return batch
-
-    async def _read(self, body: bytes) -> Batch:
         received_ms = now_ms()
-        envelope = open_batch(body)
-        if envelope is None:
-            head, items = await asyncio.to_thread(split_batch, body)
-            envelope = open_batch(head)
-            if envelope is None:
-                raise HttpError(400, "not_json", "the body is no JSON")
-            envelope.batch = items
-        if len(envelope.batch) > MAX_ITEMS:
-            message = f"the batch has {len(envelope.batch)} events, more than {MAX_ITEMS}; send smaller ones"
-            raise HttpError(413, "body_too_large", message, path="batch")
+        envelope = await self._open(body)
         around = Around.at(
             received_ms,
             sent_at=envelope.sent_at,
             context=_default("context", envelope.context),
             integrations=_default("integrations", envelope.integrations),
         )
-        return await self._judge(envelope.batch, around)
+        if len(body) > _HEAVY_BYTES:
+            async with self._judging:  # one at a time: as records, a body may be many times its size
+                batch = await self._judge(envelope.batch, around)
+        else:
+            batch = await self._judge(envelope.batch, around)
+        await self._deliver(batch.taken, batch.refused)
+        self._events["rejected"].inc(len(batch.refused))
+        return batch
+
+    async def _open(self, body: bytes) -> Envelope:
+        envelope = open_batch(body)
+        if envelope is None:
+            async with self._splitting:  # it is slow, and none but those who need it wait for it
+                head, items = await asyncio.to_thread(split_batch, body, MAX_ITEMS)
+            envelope = open_batch(head)
+            if envelope is None:
+                raise not_json()
+            envelope.batch = items
+        if len(envelope.batch) > MAX_ITEMS:
+            raise too_many_items()
+        return envelope
 
     async def _judge(self, items: Sequence[Raw], around: Around) -> Batch:
         batch, made = Batch([], []), 0

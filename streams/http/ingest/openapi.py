@@ -38,6 +38,10 @@ class BrowserSettings(BaseModel):
 
 
 _TIME = {"type": "string", "format": "date-time", "description": "RFC 3339 with an offset."}
+_SENT_AT = {
+    "type": "string",
+    "description": "When the client sent the request, by its clock; what is no date-time counts as absent.",
+}
 _ID = {"type": "string", "minLength": 1, "maxLength": 64}
 _FIELDS: dict[str, Any] = {
     "messageId": {"type": "string", "description": "By it a repeated event is known; made where missing."},
@@ -47,7 +51,7 @@ _FIELDS: dict[str, Any] = {
     "integrations": {"type": "object"},
     "timestamp": _TIME,
     "originalTimestamp": _TIME,
-    "sentAt": _TIME,
+    "sentAt": _SENT_AT,
     "writeKey": {"type": "string", "description": "In place of the header Authorization."},
 }
 _OF_KIND: dict[str, dict[str, Any]] = {
@@ -92,7 +96,7 @@ BATCH_BODY = _body(
             "batch": {"type": "array", "items": {"oneOf": [_typed(kind) for kind in _OF_KIND]}},
             "context": {"type": "object", "description": "Defaults for the context of each event."},
             "integrations": {"type": "object"},
-            "sentAt": _TIME,
+            "sentAt": _SENT_AT,
             "writeKey": _FIELDS["writeKey"],
         },
         "required": ["batch"],

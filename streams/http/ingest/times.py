@@ -71,7 +71,7 @@ def _corrected(said: Raw, late_ms: int) -> Raw:
     if not MIN_MS <= at_ms + late_ms <= MAX_MS:
         reason, detail = (
             "bad_timestamp",
-            f"{_short(said)}, set right by the clocks' difference, is beyond the year 9999",
+            f"{_short(said)}, set right by the clocks' difference, leaves the years 1 to 9999",
         )
         raise EventRejected(reason, detail)
     return as_text(format_ms(at_ms + late_ms))
