@@ -187,7 +187,7 @@ class Engine:
     def show(self, profile: Profile) -> dict[str, Any]:
         """Return what a chat tool reads of the customer, ready for JSON."""
         levels = profile.levels
-        return {
+        view = {
             "customer_id": profile.customer,
             "segments": [_shown(level, names) for _, index, names in self._own if (level := levels[index])],
             "segmentations": {
@@ -201,6 +201,9 @@ class Engine:
             "rev": profile.rev,
             "updated_at": format_ms(profile.clock),
         }
+        if profile.scores:
+            view["score_versions"] = {model: said[1] for model, said in profile.scores.items()}
+        return view
 
     def segments(self, profile: Profile) -> list[str]:
         """Return the customer's segments: own ones by key, then `segmentation.segment` by segmentation."""

@@ -212,7 +212,8 @@ def test_clusters_are_released_at_once_and_are_a_segmentation() -> None:
         ("exited", "c1", "c2"),
         ("entered", "c2", "c1"),
     ]
-    assert shop.engine.show(shop.profile)["scores"] == {"alike": "c2"}
+    view = shop.engine.show(shop.profile)
+    assert (view["scores"], view["score_versions"]) == ({"alike": "c2"}, {"alike": 2})
 
 
 def test_what_waits_for_its_label_is_stored_with_the_profile() -> None:
