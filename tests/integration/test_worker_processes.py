@@ -139,9 +139,9 @@ async def test_two_workers_share_the_partitions_and_one_is_killed(pipeline: Pipe
         ends = await load
         ends |= await pipeline.send(events(2_000, 2))
         await all_applied(pipeline, ends)
-        said = await second.terminate()
-        assert said["applied"] > 0
-        assert not said["river"]  # there are no models
+        work = await second.terminate()
+        assert work["applied"] > 0
+        assert not work["river"]  # there are no models
     assert await said(pipeline) == await expected(pipeline)
     assert sum((await pipeline.store.sizes(range(PARTITIONS))).values()) > 0
 
