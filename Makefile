@@ -6,15 +6,19 @@ PYTEST := $(BIN)/python -m pytest
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo test test-kafka lint format bench bench-models lock clean
+.PHONY: help demo demo-models test test-kafka lint format bench bench-models lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## real customers cross real segments: two years of a shop, replayed
 	@scripts/setup run
 	@$(BIN)/segue demo
+
+demo-models: ## models learn from the same purchases who will buy again, what they will spend, and who is alike
+	@scripts/setup run
+	@$(BIN)/segue demo --models
 
 test: ## unit, scenario, integration and chaos tests, on the embedded broker and Valkey; one of them: make test ARGS='-k name'
 	@scripts/setup dev
