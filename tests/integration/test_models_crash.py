@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Broker
 
 CLOCK = StreamClock(lag_ms=86_400_000)
-CRASHES = 30
+CRASHES = 24
 
 
 @pytest.fixture(autouse=True)
@@ -71,19 +71,23 @@ async def assert_once(pipeline: Pipeline) -> None:
 
 
 async def test_cancelled_anywhere(pipeline: Pipeline) -> None:
-    """The task is cancelled after so many turns of the event loop, again and again, while samples come in."""
+    """The task is cancelled at any moment, again and again, while samples come in: some runs get to learn, some not."""
     source = random.Random(1)
     async with pipeline.worker(clock=CLOCK) as worker:
         training: Training = worker._training  # noqa: SLF001 - what is to crash
+        written: list[int] = []
         for crash in range(CRASHES):
             ends = await pipeline.send(days(1, first=crash))
-            for _ in range(source.randrange(1, 60)):
-                await asyncio.sleep(source.choice([0, 0, 0.001, 0.01]))
+            await asyncio.sleep(source.uniform(0, 1))
+            for _ in range(source.randrange(10)):
+                await asyncio.sleep(0)
+            written.append(worker.counters.snapshots_written)
             await training.stop()
             training.start()
             await worker.applied(ends)
         await assert_once(pipeline)
-        assert worker.counters.samples_learned >= worker.counters.samples_released > 500
+        assert worker.counters.samples_learned >= worker.counters.samples_released > 400
+        assert len(set(written)) > 3, "hardly a run came to write a snapshot before it was cancelled"
 
 
 class Point:
