@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response
 
 from rules.errors import SegueError
+from streams.http.direct import Direct
 from streams.http.errors import described, flat, make_flat
 from streams.http.layers import Cors, TrailingSlash
 from streams.http.metrics import CONTENT_TYPE, Measured
@@ -52,6 +53,7 @@ def make_app(parts: HttpParts, checks: Checks) -> FastAPI:
     make_flat(app)
     describe_keys_and_errors(app)
     _add_open_routes(app, parts, Once(lambda: _faults(checks), _READY_FOR_S))
+    app.add_middleware(Direct, handlers=parts.direct)
     if parts.settings.http_origins:
         app.add_middleware(
             Cors,

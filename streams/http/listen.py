@@ -56,6 +56,7 @@ async def listening(app: ASGIApp, settings: Settings) -> AsyncIterator[str]:
         log_config=None,
         access_log=False,  # a URL may hold a key
         server_header=False,
+        proxy_headers=False,  # behind a proxy, SEGUE_HTTP_PUBLIC_URL says what a page is told
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=-(-(settings.http_read_timeout + settings.http_ack_timeout) // 1000),
     )

@@ -52,6 +52,7 @@ class Measured:
         """Wrap an app."""
         self._app = app
         self._metrics = metrics
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
@@ -71,5 +72,11 @@ class Measured:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if route != "other" else "any"
-            self._metrics.requests.labels(route, method, status).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - begun)
+            count, seconds = self._known.get((route, method, status)) or self._learn(route, method, status)
+            count.inc()
+            seconds.observe(time.perf_counter() - begun)
+
+    def _learn(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        found = self._metrics.requests.labels(route, method, status), self._metrics.seconds.labels(route)
+        self._known[route, method, status] = found
+        return found

@@ -9,6 +9,7 @@ from streams.http.metrics import Metrics
 
 if TYPE_CHECKING:
     from streams.http.broker import Broker
+    from streams.http.direct import Handler
     from streams.http.keyring import KeyRing
     from streams.settings import Settings
 
@@ -21,3 +22,5 @@ class HttpParts:
     keys: KeyRing
     broker: Broker
     metrics: Metrics = field(default_factory=Metrics)
+    direct: dict[str, Handler] = field(default_factory=dict)
+    """What POST to a path calls without the framework's help; each is a route of its edge too."""

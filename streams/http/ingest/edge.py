@@ -45,11 +45,13 @@ def _routes(parts: HttpParts, gateway: Gateway) -> APIRouter:
     for kind in sorted(TYPES):
         handler = _handler(parts, gateway, _one(gateway, kind))
         extra = {**KEY_ANYWHERE, "requestBody": event_body(kind)}
+        parts.direct.update({f"/v1/{kind}": handler, f"/v1/{kind[0]}": handler})
         _add(router, f"/v1/{kind}", handler, f"Take one {kind} event.", TakenAnswer, extra)
         _add(router, f"/v1/{kind[0]}", handler, f"Take one {kind} event of analytics.js.", TakenAnswer, extra)
     handler = _handler(parts, gateway, _many(gateway))
     extra = {**KEY_ANYWHERE, "requestBody": BATCH_BODY}
     for path in ("/v1/batch", "/v1/import", "/v1/b"):
+        parts.direct[path] = handler
         _add(router, path, handler, "Take a batch of events.", BatchAnswer, extra)
 
     @router.get("/v1/projects/{key}/settings", responses=described(401, 405, 503))

@@ -57,7 +57,8 @@ class Gateway:
     def __init__(self, parts: HttpParts) -> None:
         """Begin with nothing under way."""
         settings = parts.settings
-        self.in_flight = InFlight(settings.http_in_flight, parts.metrics.in_flight)
+        self.in_flight = InFlight(settings.http_in_flight)
+        parts.metrics.in_flight.set_function(lambda: self.in_flight.held)
         self.strangers = InFlight(settings.http_in_flight // _STRANGERS)
         self.outlet = Outlet(parts.broker, self.in_flight)
         self.memory = RetryMemory()

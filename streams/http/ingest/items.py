@@ -7,7 +7,6 @@ decoded as the worker decodes it, so what ingest takes is what the worker takes.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Raw
@@ -17,7 +16,7 @@ from rules.errors import EventRejected
 from streams.clocks import LiveClock
 from streams.events import MAX_BYTES, decode_event
 from streams.http.ingest.fields import NULL, as_text, is_object, object_of, read_fields, text_of, write_fields
-from streams.http.ingest.times import said_in, set_time
+from streams.http.ingest.times import Stamp, said_in, set_time
 
 if TYPE_CHECKING:
     from streams.http.ingest.fields import Fields
@@ -48,21 +47,22 @@ class Refused(NamedTuple):
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(NamedTuple):
     """What holds for every item of a request: when it came, the route's type, the batch's `sentAt` and defaults."""
 
-    received_ms: int
-    received_at: Raw
+    received: Stamp
     kind: Raw | None = None
-    sent_at: Raw | None = None
+    sent: Stamp | None = None
     context: Raw | None = None
     integrations: Raw | None = None
 
     @classmethod
-    def at(cls, received_ms: int, kind: str | None = None, **parts: Raw | None) -> Around:
+    def at(
+        cls, received_ms: int, kind: str | None = None, *, sent_at: Raw | None = None, **defaults: Raw | None
+    ) -> Around:
         """Return it for a request that came at this instant (UTC ms), on the route of this type."""
-        return cls(received_ms, as_text(format_ms(received_ms)), None if kind is None else as_text(kind), **parts)
+        received = Stamp(received_ms, as_text(format_ms(received_ms)))
+        return cls(received, None if kind is None else as_text(kind), Stamp.of(sent_at), **defaults)
 
 
 def read_item(raw: bytes | Raw, path: str, around: Around) -> Taken | Refused:
@@ -74,9 +74,9 @@ def read_item(raw: bytes | Raw, path: str, around: Around) -> Taken | Refused:
         fields = read_fields(raw)
         name = said_in(fields)
         message_id = _complete(fields, around)
-        set_time(fields, around.sent_at, around.received_ms, around.received_at)
+        set_time(fields, around.sent, around.received)
         value = write_fields(fields)
-        return Taken(decode_event(value, around.received_ms, _CLOCK).customer, message_id, value)
+        return Taken(decode_event(value, around.received.ms, _CLOCK).customer, message_id, value)
     except EventRejected as error:
         name = name if error.reason == "bad_timestamp" else _WHERE.get(error.reason, "")
         place = f"{path}.{name}" if path and name else path or name

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from streams.http.errors import later
-
-if TYPE_CHECKING:
-    from prometheus_client import Gauge
 
 MAX_BODY_BYTES = 4 * 1024 * 1024 + 64 * 1024
 """After decompression. The SDKs' own bound; a batch of Node's is often over the 500 KB that Segment names."""
@@ -46,11 +42,10 @@ class Share:
 class InFlight:
     """The bytes of all requests whose events the broker has yet to take, and of records it may yet take."""
 
-    def __init__(self, most: int, gauge: Gauge | None = None) -> None:
+    def __init__(self, most: int) -> None:
         """Hold nothing yet; `most` is where 429 begins."""
         self.most = most
         self.held = 0
-        self._gauge = gauge
 
     def take(self, size: int) -> None:
         """Hold so many more; raises `HttpError` (429) where that is too many."""
@@ -65,8 +60,6 @@ class InFlight:
     def hold(self, size: int) -> None:
         """Hold so many more, whether or not it is too many."""
         self.held += size
-        if self._gauge is not None:
-            self._gauge.set(self.held)
 
     def give(self, size: int) -> None:
         """Hold so many less."""

@@ -6,7 +6,7 @@ that much, and so is the event's time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rules.dates import MAX_MS, MIN_MS, format_ms
 from rules.errors import EventRejected
@@ -27,17 +27,30 @@ def said_in(fields: Fields) -> str:
     return "originalTimestamp" if stamp == NULL and fields.get("originalTimestamp", NULL) != NULL else "timestamp"
 
 
-def set_time(fields: Fields, batch_sent_at: Raw | None, received_ms: int, received_at: Raw) -> None:
+class Stamp(NamedTuple):
+    """An instant in UTC milliseconds, and the JSON that says it."""
+
+    ms: int
+    json: Raw
+
+    @classmethod
+    def of(cls, value: Raw | None) -> Stamp | None:
+        """Return the instant of a value, None where it is no date-time."""
+        at_ms = _instant(value)
+        return None if at_ms is None or value is None else cls(at_ms, value)
+
+
+def set_time(fields: Fields, batch_sent: Stamp | None, received: Stamp) -> None:
     """Give an event its `timestamp`, and keep what that was made of.
 
     Parameters
     ----------
     fields
         The event's top level; changed in place.
-    batch_sent_at
+    batch_sent
         `sentAt` of the batch around it.
-    received_ms, received_at
-        When we had it: UTC milliseconds, and the same as JSON.
+    received
+        When we had it.
 
     Raises
     ------
@@ -46,20 +59,20 @@ def set_time(fields: Fields, batch_sent_at: Raw | None, received_ms: int, receiv
     """
     stamp, original = fields.get("timestamp", NULL), fields.get("originalTimestamp", NULL)
     sent_ms = _instant(fields.get("sentAt"))
-    if sent_ms is None and batch_sent_at is not None and (sent_ms := _instant(batch_sent_at)) is not None:
-        fields["sentAt"] = batch_sent_at
+    if sent_ms is None and batch_sent is not None:
+        sent_ms, fields["sentAt"] = batch_sent
     if fields.get("receivedAt", NULL) == NULL:
-        fields["receivedAt"] = received_at
+        fields["receivedAt"] = received.json
     if NULL not in (stamp, original):
         return
     if stamp == NULL and original == NULL:
-        fields["timestamp"] = received_at
+        fields["timestamp"] = received.json
         return
     said = original if stamp == NULL else stamp
-    if sent_ms is None or abs(received_ms - sent_ms) <= TOLERANCE_MS:
+    if sent_ms is None or abs(received.ms - sent_ms) <= TOLERANCE_MS:
         fields["timestamp"] = said
     else:
-        fields["timestamp"] = _corrected(said, received_ms - sent_ms)
+        fields["timestamp"] = _corrected(said, received.ms - sent_ms)
         fields["originalTimestamp"] = said
 
 

@@ -1,0 +1,49 @@
+"""docs/http.md: each command that it shows answers what it shows, and it shows every route."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.integration.http_server import http_server
+
+if TYPE_CHECKING:
+    from streams.embedded import EmbeddedValkey
+    from tests.integration.conftest import Broker
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "http.md"
+
+
+def shown() -> list[tuple[str, str]]:
+    """Return (command, what it prints) of each console block."""
+    found: list[tuple[str, str]] = []
+    for block in re.findall(r"```console\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output.strip()))
+    return found
+
+
+async def test_each_command_answers_what_is_shown(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    commands = shown()
+    assert len(commands) > 15
+    async with http_server(broker, valkey, topic_prefix, app_id) as http:
+        environment = os.environ | {"HTTP": http.url, "WRITE_KEY": http.write_key}
+        for command, output in commands:
+            process = await asyncio.create_subprocess_exec(
+                *("sh", "-c", command), env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            printed, complaints = await process.communicate()
+            assert (printed.decode().strip(), complaints) == (output, b""), command
+
+
+async def test_every_route_is_shown(broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str) -> None:
+    text = DOCUMENT.read_text()
+    async with http_server(broker, valkey, topic_prefix, app_id) as http:
+        paths = (await http.client.get("/openapi.json")).json()["paths"]
+        assert [path for path in [*paths, "/openapi.json"] if f"{path}`" not in text and f"{path} " not in text] == []
