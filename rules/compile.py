@@ -36,7 +36,8 @@ class CompiledRuleset:
 
     `units` are in dependency order; `readers` (by slot), `trait_readers` (by a trait's name) and `dependents` (by unit)
     say which units must be evaluated again when that changes; a model's dependents are those that read what it says.
-    `id_readers` are the units that ask who the customer is.
+    `full_readers` (by slot) ask about times, and only whether there are as many as are kept at most. `id_readers` ask
+    who the customer is.
     """
 
     def __init__(self, ruleset: Ruleset, make_feature: Callable[[FeatureSpec], Feature]) -> None:
@@ -46,6 +47,7 @@ class CompiledRuleset:
         self.specs: list[FeatureSpec] = []
         self.features: list[Any] = []
         self.readers: list[int] = []
+        self.full_readers: list[int] = []
         self.trait_readers: dict[str, int] = {}
         self.id_readers = 0
         self.units: list[Unit] = []
@@ -85,7 +87,7 @@ class CompiledRuleset:
         checks = [(member.key, member.when.compile(self, f"{member.key}.when")) for member in members]
         return SegmentationUnit(segmentation.key, names, checks, segmentation.otherwise)
 
-    def slot(self, spec: FeatureSpec) -> tuple[int, Any]:
+    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Any]:
         """Return the slot and the feature of a spec, shared by all conditions that need the same."""
         key = feature_key(spec)
         index = self._slots.get(key)
@@ -94,7 +96,9 @@ class CompiledRuleset:
             self.specs.append(spec)
             self.features.append(self._make_feature(spec))
             self.readers.append(0)
-        self.readers[index] |= 1 << len(self.units)
+            self.full_readers.append(0)
+        readers = self.full_readers if full else self.readers
+        readers[index] |= 1 << len(self.units)
         return index, self.features[index]
 
     def unit(self, reference: str) -> tuple[int, str]:

@@ -34,8 +34,9 @@ class Needs:
                 condition.compile(needs, "")
         return needs
 
-    def slot(self, spec: FeatureSpec) -> tuple[int, Any]:
+    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Any]:
         """Note a feature."""
+        del full
         _note(self.specs, spec)
         return self.specs.index(spec), None
 

@@ -1,7 +1,8 @@
 """An event's way to the features that count it, made ready by the event's name.
 
-Most events are counted by a few features of the two simplest kinds, which are dealt with together; a sequence is
-looked at again by its readers only where it was completed anew.
+Most events are counted by a few features of the two simplest kinds, which are dealt with together. Who reads a
+sequence looks at it again only where it was completed anew, and who asks for so many times or more only once there are
+so many: what an event cannot have changed is not evaluated.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 class Plan(NamedTuple):
     """What counts the events of one name; sets of units are bit masks.
 
-    `always` are the units that read what is counted whatever the event holds: `newest` (slots), `times` (slots with
-    the windows and numbers kept), and those of `others` with no selector to ask. `sequences` have (slot, update,
-    whether such an event can be the first step, readers), `others` (slot, update, `matches` or None, readers).
+    `always` are the units that read what is counted whatever the event holds: `newest` (slots), `times` (slot, feature,
+    window in ms, number kept, and the units that ask only whether so many are), and those of `others` with no selector
+    to ask. `sequences` have (slot, update, whether such an event can be the first step, readers), `others` (slot,
+    update, `matches` or None, readers).
     """
 
     always: int
     newest: tuple[int, ...]
-    times: tuple[tuple[int, NewestTimes, int, int], ...]
+    times: tuple[tuple[int, NewestTimes, int, int, int], ...]
     sequences: tuple[tuple[int, Callable[..., Any], bool, int], ...]
     others: tuple[tuple[int, Callable[..., Any], Callable[..., bool] | None, int], ...]
 
@@ -51,7 +53,7 @@ class Counting:
         if newest:
             count_newest(slots, newest, event.ts)
         if times:
-            count_times(slots, times, event, now)
+            units |= count_times(slots, times, event, now)
         for slot, update, begins, readers in sequences:
             state = slots[slot]
             if state is not None or begins:
@@ -69,7 +71,7 @@ class Counting:
 def _plan(compiled: CompiledRuleset, name: str) -> Plan:
     always = 0
     newest: list[int] = []
-    times: list[tuple[int, NewestTimes, int, int]] = []
+    times: list[tuple[int, NewestTimes, int, int, int]] = []
     sequences: list[tuple[int, Callable[..., Any], bool, int]] = []
     others: list[tuple[int, Callable[..., Any], Callable[..., bool] | None, int]] = []
     for slot, (spec, feature) in enumerate(zip(compiled.specs, compiled.features, strict=True)):
@@ -79,13 +81,13 @@ def _plan(compiled: CompiledRuleset, name: str) -> Plan:
         if isinstance(feature, Sequence):
             sequences.append((slot, feature.update, _may_match(wanted[0], name), readers))
         elif not wanted[0].unconditional:
-            others.append((slot, feature.update, wanted[0].matches, readers))
+            others.append((slot, feature.update, wanted[0].matches, readers | compiled.full_readers[slot]))
         else:
             always |= readers
             if isinstance(feature, Newest):
                 newest.append(slot)
             elif isinstance(feature, NewestTimes):
-                times.append((slot, feature, feature.within_ms, feature.keep))
+                times.append((slot, feature, feature.within_ms, feature.keep, compiled.full_readers[slot]))
             else:
                 others.append((slot, feature.update, None, 0))
     return Plan(always, tuple(newest), tuple(times), tuple(sequences), tuple(others))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -22,7 +24,7 @@ from state.profile import NO_CLOCK, Profile, short_hash
 from state.traits import write_traits, written_traits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rules.conditions import Level
     from rules.ruleset import Ruleset
@@ -95,6 +97,8 @@ class Engine:
         # (key, index, names by segment) of the segments of their own, and of the segmentations, by key
         indexed = sorted((unit.key, index, unit.names) for index, unit in enumerate(self.units))
         self._own = [entry for entry in indexed if self.units[entry[1]].segmentation is None]
+        self._own_keys = [key for key, _, _ in self._own]
+        self._pick_own = _picker([index for _, index, _ in self._own])
         self._sets = [entry for entry in indexed if self.units[entry[1]].segmentation is not None]
         self._samplings = [Sampling(unit, self.scorers) if isinstance(unit, ModelUnit) else None for unit in self.units]
         self._models = [sampling for sampling in self._samplings if sampling is not None]
@@ -208,7 +212,7 @@ class Engine:
     def segments(self, profile: Profile) -> list[str]:
         """Return the customer's segments: own ones by key, then `segmentation.segment` by segmentation."""
         levels = profile.levels
-        own = [key for key, index, _ in self._own if levels[index]]
+        own = list(compress(self._own_keys, self._pick_own(levels)))
         return own + [f"{key}.{level[0]}" for key, index, _ in self._sets if (level := levels[index])]
 
     def _note(self, profile: Profile, event: Event) -> int:
@@ -336,3 +340,8 @@ class Engine:
 def _shown(level: Level, names: Mapping[str, str]) -> dict[str, str]:
     key, since_ms = level
     return {"key": key, "name": names.get(key, key), "since": format_ms(since_ms)}
+
+
+def _picker(indexes: list[int]) -> Callable[[list[Any]], Iterable[Any]]:
+    """Return what takes these out of a list, at once where they are several."""
+    return itemgetter(*indexes) if len(indexes) > 1 else lambda values: [values[index] for index in indexes]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 
 from rules.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -25,7 +25,7 @@ def encode_view(content: Mapping[str, Any]) -> tuple[int, bytes]:
     `content` is what `Engine.show` returns; its `rev` counts the customer's revisions from 1.
     """
     rev = content["rev"]
-    return rev, _encode({"rev": rev, **content})
+    return rev, orjson.dumps({"rev": rev, **content})
 
 
 def decode_view(customer: str, data: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -113,6 +114,7 @@ def headers_of(app_id: str, entry: Entry) -> Sequence[tuple[str, bytes]]:
     )
 
 
+@cache
 def source_of(app_id: str) -> bytes:
     """Return `ce_source`, which tells this app's changes from others' on the same topic."""
     return f"/segue/{app_id}".encode()

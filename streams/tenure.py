@@ -16,9 +16,8 @@ import secrets
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
 from state.store import Commit
+from state.view import encode_view
 from streams.batch import Batch
 from streams.changeover import Changeover
 from streams.changes import pack_entry
@@ -311,7 +310,7 @@ class Tenure:
 
     def _views(self, customers: list[str]) -> Mapping[str, tuple[int, bytes]]:
         known, show = self._profiles.known, self._active.engine.show
-        return {customer: (known[customer].rev, orjson.dumps(show(known[customer]))) for customer in customers}
+        return {customer: encode_view(show(known[customer])) for customer in customers}
 
     async def _show(self, views: Mapping[str, tuple[int, bytes]]) -> None:
         if views:

@@ -44,8 +44,11 @@ class Check(Protocol):
 class Binder(Protocol):
     """What compiling a condition needs from its surroundings."""
 
-    def slot(self, spec: FeatureSpec) -> tuple[int, Any]:
-        """Return the index of the feature's state in a profile's slots, and the feature itself."""
+    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Any]:
+        """Return the index of the feature's state in a profile's slots, and the feature itself.
+
+        `full`: of times, where the check is (False, NEVER) unless as many are kept as may be.
+        """
 
     def unit(self, reference: str) -> tuple[int, str]:
         """Return the index of the unit that a segment reference names, and the segment's key."""

@@ -87,8 +87,9 @@ class Did(Condition):
         if keep == 1:
             slot, _ = binder.slot(Newest(did.selector()))
             return DidLately(f"{path}.did", describe(ops), slot, test, did.within, text)
-        slot, _ = binder.slot(NewestTimes(did.selector(), keep, did.within))
         verdicts = [test(count) for count in range(keep + 1)]
+        # so many or more, as most ask: up to there an event changes nothing
+        slot, _ = binder.slot(NewestTimes(did.selector(), keep, did.within), full=not any(verdicts[:keep]))
         return DidWithin(f"{path}.did", describe(ops), slot, verdicts, did.within, text)
 
 

@@ -114,17 +114,26 @@ def count_newest(slots: list[Any], counted: Iterable[int], ts: int) -> None:
             slots[slot] = ts
 
 
-def count_times(slots: list[Any], counted: Iterable[tuple[int, NewestTimes, int, int]], event: Event, now: int) -> None:
-    """Update several of the kind `NewestTimes`, each (slot, feature, its window in ms, how many it keeps), by an event.
+def count_times(
+    slots: list[Any], counted: Iterable[tuple[int, NewestTimes, int, int, int]], event: Event, now: int
+) -> int:
+    """Update several of the kind `NewestTimes`, each (slot, feature, its window in ms, how many it keeps, units).
 
-    An event that comes in order and pushes out none but the oldest is dealt with here.
+    Returns the units of those that keep as many as they may. An event that comes in order and pushes out none but the
+    oldest is dealt with here.
     """
     ts = event.ts
-    for slot, feature, within_ms, keep in counted:
+    full = 0
+    for slot, feature, within_ms, keep, units in counted:
         times = slots[slot]
         if times and ts >= times[-1] and ts > now - within_ms < times[0]:
             times.append(ts)
-            if len(times) > keep:
-                del times[0]
+            if len(times) >= keep:
+                full |= units
+                if len(times) > keep:
+                    del times[0]
         else:
-            slots[slot] = feature.update(times, event, now)
+            times = slots[slot] = feature.update(times, event, now)
+            if times is not None and len(times) >= keep:
+                full |= units
+    return full
