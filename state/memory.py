@@ -178,6 +178,10 @@ class MemoryStore:
         found = self._views.get(customer)
         return None if found is None else found[1]
 
+    async def views(self, customers: Sequence[str]) -> list[bytes | None]:
+        """Return these customers' views in the order asked, None where there is none."""
+        return [await self.view(customer) for customer in customers]
+
     async def sizes(self, partitions: Sequence[int]) -> dict[str, int]:
         """Return segment name -> number of customers, summed over the partitions; no zero entries."""
         total: dict[str, int] = {}

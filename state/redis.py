@@ -131,6 +131,14 @@ class RedisStore:
         found: bytes | None = await self._ask("read a view", "GET", self._names.view_prefix + customer)
         return found
 
+    async def views(self, customers: Sequence[str]) -> list[bytes | None]:
+        """Return these customers' views in the order asked, None where there is none."""
+        found: list[bytes | None] = []
+        for at in range(0, len(customers), SLICE):
+            keys = [self._names.view_prefix + customer for customer in customers[at : at + SLICE]]
+            found += await self._ask("read views", "MGET", *keys)
+        return found
+
     async def sizes(self, partitions: Sequence[int]) -> dict[str, int]:
         """Return segment name -> number of customers, summed over the partitions; no zero entries."""
         total: dict[str, int] = {}

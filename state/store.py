@@ -115,6 +115,9 @@ class Store(Protocol):
     async def view(self, customer: str) -> bytes | None:
         """Return the customer's view as chat tools read it."""
 
+    async def views(self, customers: Sequence[str]) -> list[bytes | None]:
+        """Return these customers' views in the order asked, None where there is none."""
+
     async def sizes(self, partitions: Sequence[int]) -> dict[str, int]:
         """Return segment name -> number of customers, summed over the partitions; no zero entries."""
 

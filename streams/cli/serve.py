@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 OnlyOption = Annotated[
-    str | None, typer.Option("--only", metavar="EDGE", help="Serve this edge alone: ingest. All by default.")
+    str | None, typer.Option("--only", metavar="EDGE", help="Serve this edge alone: ingest or lookup. All by default.")
 ]
 HostOption = Annotated[str | None, typer.Option("--http-host", metavar="HOST", help="Where. [SEGUE_HTTP_HOST]")]
 PortOption = Annotated[

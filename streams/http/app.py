@@ -12,6 +12,7 @@ from rules.errors import SegueError
 from streams.http.direct import Direct
 from streams.http.errors import described, flat, make_flat
 from streams.http.layers import Cors, TrailingSlash
+from streams.http.lookup.quoted import QuotedIds
 from streams.http.metrics import CONTENT_TYPE, Measured
 from streams.http.once import Once
 from streams.http.security import describe_keys_and_errors
@@ -65,6 +66,7 @@ def make_app(parts: HttpParts, checks: Checks) -> FastAPI:
         )
     app.add_middleware(Measured, metrics=parts.metrics)
     app.add_middleware(TrailingSlash)
+    app.add_middleware(QuotedIds)  # the outermost: an encoded slash at the end is the id's
     return app
 
 

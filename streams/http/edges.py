@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from streams.http.ingest.edge import ingest
+from streams.http.lookup.edge import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,4 +27,4 @@ class Edge(Protocol):
         """Open it for as long as the context lasts."""
 
 
-EDGES: Mapping[str, Edge] = {"ingest": ingest}
+EDGES: Mapping[str, Edge] = {"ingest": ingest, "lookup": lookup}

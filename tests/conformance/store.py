@@ -262,6 +262,8 @@ async def takes_any_id(store: Store) -> None:
     assert sorted(await store.pending_views(7)) == sorted(STRANGE_IDS)
     assert await all_customers(store, 7) == set(STRANGE_IDS)
     assert [await store.view(customer) for customer in STRANGE_IDS] == [b'{"rev":1}'] * len(STRANGE_IDS)
+    assert await store.views(["c42", "unknown", "🦊", "c42"]) == [b'{"rev":1}', None, b'{"rev":1}', b'{"rev":1}']
+    assert await store.views([]) == []
     await tenure.commit(due=dict.fromkeys(STRANGE_IDS), viewed=STRANGE_IDS)
     assert await store.due(7, 6, 100) == []
     assert await store.pending_views(7) == []

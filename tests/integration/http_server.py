@@ -14,16 +14,17 @@ import httpx
 import orjson
 
 from state.access import KINDS, AccessKeys
+from state.redis import RedisStore
 from streams.child import free_port
 from streams.http.serving import serving
-from tests.integration.pipeline import make_pipeline
+from tests.integration.pipeline import Pipeline, make_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from rules.ruleset import Ruleset
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
-    from tests.integration.pipeline import Pipeline
 
 STARTED_S = 30.0
 
@@ -65,6 +66,18 @@ async def http_server(
             url, pid = await stack.enter_async_context(serving(pipeline.settings)), os.getpid()
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, auth=(write, ""), timeout=60))
         yield HttpServer(url, write, read, admin, client, pipeline, pid)
+
+
+@contextlib.asynccontextmanager
+async def worked(http: HttpServer, valkey: EmbeddedValkey, rules: Ruleset) -> AsyncIterator[Pipeline]:
+    """Run a worker behind the server, on the Redis that lookup reads."""
+    settings = http.pipeline.settings
+    async with contextlib.AsyncExitStack() as stack:
+        store = RedisStore(valkey.url, settings.app_id, patience_s=5)
+        stack.push_async_callback(store.close)
+        pipeline = Pipeline(settings, store, rules)
+        await stack.enter_async_context(pipeline.worker())
+        yield pipeline
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,1 @@
+"""Lookup: what a chat tool asks about customers and segments."""

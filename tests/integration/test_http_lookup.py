@@ -1,0 +1,75 @@
+"""Lookup on services: an event goes in over HTTP, and what became of the customer is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from rules.load import load_text
+from tests.integration.http_server import http_server, worked
+
+if TYPE_CHECKING:
+    from streams.embedded import EmbeddedValkey
+    from tests.integration.conftest import Broker
+    from tests.integration.http_server import HttpServer
+
+RULES = load_text("""\
+segments:
+  - {key: seen, name: Has been here, description: anybody we know, when: {did: {event: '*'}}}
+  - {key: recent, when: {did: {event: '*', within: 30d}}}
+  - {key: loyal, name: Loyal, when: {did: {event: Bought, times: {gte: 2}}}}
+segmentations:
+  - {key: stage, segments: [loyal], otherwise: visitor}
+""")
+ODD = "a/b c%2F🦊/"
+
+
+async def buy(http: HttpServer, customer: str) -> None:
+    """Send one purchase as an app would."""
+    assert (await http.client.post("/v1/track", json={"userId": customer, "event": "Bought"})).is_success
+
+
+async def get(http: HttpServer, path: str) -> Any:
+    """Ask with the read key."""
+    answer = await http.client.get(path, auth=(http.read_key, ""))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_what_an_app_sends_a_chat_tool_reads(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    async with http_server(broker, valkey, topic_prefix, app_id) as http, worked(http, valkey, RULES):
+        unknown = await http.client.get("/v1/customers/c42", auth=(http.read_key, ""))
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_customer")
+        for customer in ("c42", ODD):
+            await buy(http, customer)
+            path = f"/v1/customers/{quote(customer, safe='')}"
+            view = await get(http, f"{path}?wait_for_seq=3")
+            assert view["customer_id"] == customer
+            assert [segment["key"] for segment in view["segments"]] == ["recent", "seen"]
+            assert view["segmentations"]["stage"]["key"] == "visitor"
+        await buy(http, "c42")
+        view = await get(http, "/v1/customers/c42?wait_for_seq=5")
+        assert view["segmentations"]["stage"]["name"] == "Loyal"
+        asked = {"ids": ["c42", "nobody", ODD]}
+        many = await http.client.post("/v1/customers/lookup", json=asked, auth=(http.read_key, ""))
+        assert many.json()["customers"]["c42"] == view
+        assert many.json()["customers"]["nobody"] is None
+        assert many.json()["customers"][ODD]["customer_id"] == ODD
+
+
+async def test_without_redis_the_answer_is_503_and_afterwards_it_is_right_again(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    async with http_server(broker, valkey, topic_prefix, app_id) as http:
+        async with worked(http, valkey, RULES):
+            await buy(http, "c42")
+            view = await get(http, "/v1/customers/c42?wait_for_seq=3")
+        await valkey.kill()
+        try:
+            answer = await http.client.get("/v1/customers/c42", auth=(http.read_key, ""))
+            assert (answer.status_code, answer.json()["code"]) == (503, "redis_away")
+        finally:
+            await valkey.restart()
+        assert await get(http, "/v1/customers/c42") == view

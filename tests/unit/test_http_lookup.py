@@ -1,0 +1,192 @@
+"""Lookup's routes over a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+
+from rules.errors import ServiceError
+from state.memory import MemoryStore
+from state.view import encode_view
+from streams.http.app import make_app
+from streams.http.keyring import KeyRing
+from streams.http.lookup.edge import routes
+from streams.http.lookup.views import view_of
+from streams.http.parts import HttpParts
+from streams.settings import Settings
+from tests.conformance.store import STRANGE_IDS
+from tests.unit.http_fakes import ADMIN, READ, WRITE, FakeBroker, FakeKeys, is_flat
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from streams.http.broker import Broker
+
+LOOKUP = "/v1/customers/lookup"
+
+
+class Shop(MemoryStore):
+    """A store whose views a test writes; `away` it does not answer."""
+
+    away = False
+
+    async def show(self, customer: str, seq: int = 1) -> dict[str, Any]:
+        view = {"customer_id": customer, "segments": [], "seq": seq, "rev": seq}
+        await self.write_views({customer: encode_view(view)})
+        return view
+
+    async def view(self, customer: str) -> bytes | None:
+        if self.away:
+            message = "no answer from redis://secret-host"
+            raise ServiceError(message)
+        return await super().view(customer)
+
+
+@pytest.fixture
+def store() -> Shop:
+    return Shop()
+
+
+@contextlib.asynccontextmanager
+async def asked(store: MemoryStore, key: str = READ, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Run lookup over a store, and a client with a key."""
+    keys = FakeKeys()
+    parts = HttpParts(Settings(**settings), KeyRing(keys.load), cast("Broker", FakeBroker()))
+    app = make_app(parts, {})
+    app.include_router(routes(parts, store))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://segue", auth=(key, "")) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def client(store: Shop) -> AsyncIterator[httpx.AsyncClient]:
+    async with asked(store) as running:
+        yield running
+
+
+async def test_a_view_is_answered_as_it_is_stored(client: httpx.AsyncClient, store: Shop) -> None:
+    view = await store.show("c42")
+    for path in ("/v1/customers/c42", "/v1/customers/c42/"):
+        answer = await client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        assert answer.json() == view
+
+
+async def test_an_unknown_customer_is_a_flat_404(client: httpx.AsyncClient) -> None:
+    content = is_flat(await client.get("/v1/customers/nobody"), 404, "unknown_customer")
+    assert content["path"] == "id"
+
+
+@pytest.mark.parametrize(
+    "customer", [*STRANGE_IDS, "a/b", "a/", "/a", "//", "a/explain", "lookup", "a%2Fb", "a?b#c", "a+b", "..", "%"]
+)
+async def test_an_id_may_hold_anything(client: httpx.AsyncClient, store: Shop, customer: str) -> None:
+    quoted = "".join(f"%{byte:02X}" for byte in customer.encode())
+    assert (await client.get(f"/v1/customers/{quoted}")).status_code == 404
+    view = await store.show(customer)
+    assert (await client.get(f"/v1/customers/{quoted}")).json() == view
+    if customer != "..":
+        assert (await client.get(f"/v1/customers/{quote(customer, safe='')}")).json() == view
+    assert (await client.post(LOOKUP, json={"ids": [customer]})).json() == {"customers": {customer: view}}
+
+
+async def test_an_id_that_is_no_text_and_none_at_all_are_refused(client: httpx.AsyncClient) -> None:
+    is_flat(await client.get("/v1/customers/%FF"), 400, "bad_id")
+    is_flat(await client.get("/v1/customers/%ED%A0%80"), 400, "bad_id")
+    is_flat(await client.get("/v1/customers/"), 404, "not_found")
+    is_flat(await client.get("/v1/customers//c42"), 404, "not_found")
+    is_flat(await client.get("/v1/custom%65rs/c42"), 404, "not_found")
+
+
+async def test_many_are_looked_up_at_once(client: httpx.AsyncClient, store: Shop) -> None:
+    views = {customer: await store.show(customer) for customer in ("c1", "c2")}
+    answer = await client.post(LOOKUP, json={"ids": ["c1", "nobody", "c2", "c1"]})
+    assert answer.json() == {"customers": {"c1": views["c1"], "nobody": None, "c2": views["c2"]}}
+    assert (await client.post(LOOKUP, json={"ids": []})).json() == {"customers": {}}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "path"),
+    [
+        (b"{", 400, "not_json", None),
+        (b"", 400, "not_json", None),
+        (b'{"ids": ["\xff"]}', 400, "not_json", None),
+        (b'{"ids": ["\\ud800"]}', 400, "not_json", None),
+        (b"[" * 100_000, 400, "not_json", None),
+        (b"[]", 400, "not_object", None),
+        (b"{}", 422, "invalid", "ids"),
+        (b'{"ids": "c1"}', 422, "invalid", "ids"),
+        (b'{"ids": ["c1", 2]}', 422, "invalid", "ids[1]"),
+        (b'{"ids": ["c1", "", null]}', 422, "invalid", "ids[1]"),
+        (orjson.dumps({"ids": ["c"] * 101}), 422, "invalid", "ids"),
+        (b" " * 5_000_000, 413, "body_too_large", None),
+    ],
+)
+async def test_what_is_wrong_with_a_lookup_is_named(
+    client: httpx.AsyncClient, body: bytes, status: int, code: str, path: str | None
+) -> None:
+    assert is_flat(await client.post(LOOKUP, content=body), status, code).get("path") == path
+
+
+@pytest.mark.parametrize("key", [WRITE, ADMIN, "nobodys"])
+async def test_only_a_read_key_looks_up(store: Shop, key: str) -> None:
+    await store.show("c42")
+    async with asked(store, key) as client:
+        is_flat(await client.get("/v1/customers/c42"), 401, "wrong_key")
+        is_flat(await client.get("/v1/customers/c42?wait_for_seq=x"), 401, "wrong_key")
+        is_flat(await client.post(LOOKUP, content=b"{"), 401, "wrong_key")
+
+
+async def test_a_store_that_is_away_is_a_503_that_tells_no_address(client: httpx.AsyncClient, store: Shop) -> None:
+    store.away = True
+    for answer in (await client.get("/v1/customers/c42"), await client.post(LOOKUP, json={"ids": ["c42"]})):
+        is_flat(answer, 503, "redis_away")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert "secret-host" not in answer.text
+
+
+async def test_a_newer_view_is_waited_for(client: httpx.AsyncClient, store: Shop) -> None:
+    await store.show("c42", 1)
+    assert (await client.get("/v1/customers/c42?wait_for_seq=1")).json()["seq"] == 1
+    waiting = asyncio.create_task(client.get("/v1/customers/c42?wait_for_seq=3"))
+    new = asyncio.create_task(client.get("/v1/customers/c43?wait_for_seq=1"))
+    await asyncio.sleep(0.03)
+    assert not waiting.done()
+    await store.show("c42", 3)
+    await store.show("c43", 1)
+    assert (await waiting).json()["seq"] == 3
+    assert (await new).json()["seq"] == 1
+
+
+async def test_after_the_wait_what_there_is_is_answered(store: Shop) -> None:
+    view = await store.show("c42", 1)
+    assert orjson.loads(await view_of(store, "c42", 2, 0.05) or b"") == view
+    assert await view_of(store, "nobody", 1, 0.05) is None
+
+
+@pytest.mark.parametrize("seq", ["-1", "x", "1.5", "9007199254740993"])
+async def test_what_is_no_seq_is_refused(client: httpx.AsyncClient, seq: str) -> None:
+    content = is_flat(await client.get(f"/v1/customers/c42?wait_for_seq={seq}"), 422, "invalid")
+    assert content["path"] == "wait_for_seq"
+
+
+def paths_of(document: dict[str, Any]) -> Sequence[str]:
+    return sorted(path for path in document["paths"] if path.startswith("/v1/"))
+
+
+async def test_openapi_has_the_routes(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    assert paths_of(document) == ["/v1/customers/lookup", "/v1/customers/{id}"]
+    one = document["paths"]["/v1/customers/{id}"]["get"]
+    assert {parameter["name"] for parameter in one["parameters"]} == {"id", "wait_for_seq"}
+    assert {"200", "401", "404", "422", "503"} <= set(one["responses"])
+    many = document["paths"]["/v1/customers/lookup"]["post"]["requestBody"]
+    assert many["content"]["application/json"]["schema"]["properties"]["ids"]["maxItems"] == 100
