@@ -69,13 +69,13 @@ class LearningScreen(LiveScreen):
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         head = ("model", "version", "samples", "measured", "quality", "", "beside", "week by week")
+        for _ in head:
+            table.add_column(no_wrap=True)
         table.add_row(*(Text(cell, "dim") for cell in head))
         for entry in self._story.entries:
             for number, row in enumerate(_rows(entry)):
                 name = (Text(entry.key, "bold"), *_counts(entry)) if number == 0 else ("", "", "")
                 table.add_row(*name, *row)
-            if entry.snapshot is None:
-                table.add_row("", "", "", Text(entry.label_comes, "dim"))
         return table
 
 
@@ -85,23 +85,16 @@ def _counts(entry: Entry) -> tuple[str, str]:
 
 
 def _rows(entry: Entry) -> Iterator[Sequence[Text | str]]:
-    course = sparkline_of(entry)
-    sides = [side for side in sides_of(entry) if side.samples == max(one.samples for one in sides_of(entry))]
-    for side in sides[:1]:
-        for number, measure in enumerate(measure for measure in side.measures if measure.main):
-            first = number == 0
-            yield (
-                f"{side.samples:,} {side.name}" if first else "",
-                measure.name,
-                verdict(measure),
-                Text(measure.beside, "dim"),
-                course if first else "",
-            )
-    if not sides:
+    side = max(sides_of(entry), key=lambda one: one.samples, default=None)
+    if side is None:
         yield (entry.waits_for or "nothing measured yet", "", "", "", "")
-    sizes = [f"{cluster} {share:.0%}" for cluster, share in sizes_of(entry).items()]
-    if sizes:
-        yield ("", Text(", ".join(sizes), "dim"), "", "", "")
+        return
+    drawn, rest = COURSES.get(entry.kind), Text(", ".join(_sizes(entry)), "dim")
+    for number, measure in enumerate(measure for measure in side.measures if measure.main):
+        measured = f"{side.samples:,} {side.name}" if number == 0 else ""
+        is_drawn = drawn is not None and measure.name.lower().replace(" ", "_") == drawn.measure
+        course = sparkline_of(entry) if is_drawn else rest
+        yield (measured, measure.name, verdict(measure), Text(measure.beside, "dim"), course)
 
 
 def sparkline_of(entry: Entry) -> str:
@@ -111,7 +104,11 @@ def sparkline_of(entry: Entry) -> str:
         return ""
     points = [point.quality.get("timer", {}).get("recent", {}).get(course.measure) for point in entry.course]
     values = [round(value * 1000) for value in points if value is not None]
-    return f"{sparkline(values)} {course.name.lower()}" if any(values) else ""
+    return sparkline(values) if any(values) else ""
+
+
+def _sizes(entry: Entry) -> list[str]:
+    return [f"{cluster} {share:.0%}" for cluster, share in sizes_of(entry).items()]
 
 
 def _in_words(entry: Entry) -> Iterator[str]:
@@ -126,6 +123,6 @@ def _in_words(entry: Entry) -> Iterator[str]:
             if measure.main
         ]
         yield f"{side.name} {', '.join(said)}"
-    sizes = [f"{cluster} {share:.0%}" for cluster, share in sizes_of(entry).items()]
+    sizes = _sizes(entry)
     if sizes:
         yield ", ".join(sizes)
