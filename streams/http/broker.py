@@ -89,7 +89,7 @@ class Broker:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.broker,
             acks="all",
-            linger_ms=2,
+            linger_ms=0,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=16 * MAX_BATCH_BYTES,
             # what the broker has not taken by then is given up; who sent it has had a 503 and sends it again

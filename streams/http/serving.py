@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rules.errors import SettingsError
 from state.access import AccessKeys
+from streams.collector import calm_collector
 from streams.http.app import make_app
 from streams.http.broker import Broker
 from streams.http.edges import EDGES
@@ -52,4 +53,5 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
         app = make_app(parts, {"broker": broker.check, "redis": store.ping})
         for name in edges or EDGES:
             app.include_router(await stack.enter_async_context(EDGES[name](parts)))
+        stack.enter_context(calm_collector())  # a batch makes thousands of containers, none of them in a cycle
         yield await stack.enter_async_context(listening(app, settings))

@@ -162,6 +162,8 @@ def fuzz(http: HttpServer) -> None:
     words = ["--header", f"Authorization: Bearer {http.write_key}", "--phases", "examples,coverage,fuzzing"]
     # what has another type than it should counts as absent (an SDK's slip costs no event), so it is not rejected
     words += ["--exclude-checks", "negative_data_rejection"]
+    # the short names of analytics.js, and import, are the same handlers again
+    words += ["--exclude-path-regex", r"^/v1/(\w|import)$"]
     words += ["--max-examples", "5", "--seed", "1", "--generation-database", "none", "--no-color"]
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{http.url}/openapi.json", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -18,11 +18,10 @@ from streams.http.parts import HttpParts
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from fastapi import FastAPI
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from streams.http.broker import Broker
+    from streams.http.direct import Handler
 
 WRITE, READ, ADMIN = "segue_write_1", "segue_read_1", "segue_admin_1"
 
@@ -129,8 +128,10 @@ class FakeKeys:
 class Served:
     """The app with its fakes, and a client that asks it."""
 
-    def __init__(self, app: FastAPI, client: httpx.AsyncClient, broker: FakeBroker, keys: FakeKeys) -> None:
-        self.app = app
+    def __init__(
+        self, direct: Mapping[str, Handler], client: httpx.AsyncClient, broker: FakeBroker, keys: FakeKeys
+    ) -> None:
+        self.direct = direct
         self.client = client
         self.broker = broker
         self.keys = keys
@@ -159,7 +160,7 @@ async def served(**settings: Any) -> AsyncIterator[Served]:
             app.include_router(await stack.enter_async_context(edge(parts)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://segue"))
-        yield Served(app, client, broker, store)
+        yield Served(parts.direct, client, broker, store)
 
 
 def is_flat(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
