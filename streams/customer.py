@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from state.engine import Engine
     from state.profile import Profile
 
-_LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+LAST_MS = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z: no date after it can be written."""
 
 
 class Membership(NamedTuple):
@@ -37,7 +38,7 @@ def memberships(engine: Engine, profile: Profile, t: int) -> list[Membership]:
     for unit, level in zip(engine.units, profile.levels, strict=True):
         if level is not None:
             name = level[0] if unit.segmentation is None else f"{unit.segmentation}.{level[0]}"
-            because = _because(unit, profile, level, t)
+            because = why_in(unit, profile, level, t)
             title = unit.names.get(level[0], level[0])  # the ruleset they stand under may have had other segments
             found.append((unit.segmentation is not None, Membership(name, title, level[1], because)))
     return [membership for _, membership in sorted(found, key=lambda item: (item[0], item[1].name))]
@@ -48,14 +49,15 @@ def next_changes(engine: Engine, profile: Profile) -> list[Change]:
 
     Timers that find nothing changed are passed over. The profile is moved on to that instant: give a copy.
     """
-    while profile.due < min(NEVER, _LAST_MS):
+    while profile.due < min(NEVER, LAST_MS):
         changes = engine.advance(profile, profile.due + 1)
         if changes:
             return changes
     return []
 
 
-def _because(unit: Unit, profile: Profile, level: tuple[str, int], t: int) -> list[dict[str, Any]]:
+def why_in(unit: Unit, profile: Profile, level: tuple[str, int], t: int) -> list[dict[str, Any]]:
+    """Return the conditions that keep them on this level of the unit at `t` (ms)."""
     if isinstance(unit, SegmentUnit) and not unit.when.evaluate(profile, t)[0]:
         return _why_still(unit, profile, level, t)
     return list(unit.explain(profile, None, level, t))
@@ -65,7 +67,12 @@ def _why_still(unit: SegmentUnit, profile: Profile, level: tuple[str, int], t: i
     """Return why somebody is still in a segment whose `when` no longer holds."""
     if unit.until is not None and not unit.until.evaluate(profile, t)[0]:
         return list(unit.until.explain(profile, t))
-    text = f"stays at least {format_duration(unit.min_stay_ms)} ({format_duration(t - level[1])})"
-    return [
-        {"path": "min_stay", "holds": True, "value": t - level[1], "wanted": f"gte {unit.min_stay_ms}", "text": text}
-    ]
+    return [min_stay(unit, level, t)]
+
+
+def min_stay(unit: SegmentUnit, level: tuple[str, int], t: int) -> dict[str, Any]:
+    """Return the entry of `because` that says whether they must stay: for how long they have been in, and must be."""
+    stayed_ms = t - level[1]
+    text = f"stays at least {format_duration(unit.min_stay_ms)} ({format_duration(stayed_ms)})"
+    holds, wanted = stayed_ms < unit.min_stay_ms, f"lt {unit.min_stay_ms}"
+    return {"path": "min_stay", "holds": holds, "value": stayed_ms, "wanted": wanted, "text": text}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rules.load import load_text
+from streams.replay.sender import partition_of
 from tests.integration.http_server import http_server, worked
 
 if TYPE_CHECKING:
@@ -57,6 +58,32 @@ async def test_what_an_app_sends_a_chat_tool_reads(
         assert many.json()["customers"]["c42"] == view
         assert many.json()["customers"]["nobody"] is None
         assert many.json()["customers"][ODD]["customer_id"] == ODD
+
+
+async def test_a_customer_is_explained_as_they_stand(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    async with http_server(broker, valkey, topic_prefix, app_id) as http, worked(http, valkey, RULES) as pipeline:
+        await buy(http, ODD)
+        path = f"/v1/customers/{quote(ODD, safe='')}"
+        view = await get(http, f"{path}?wait_for_seq=3")
+        partition = partition_of(ODD.encode(), pipeline.settings.partitions)
+        stored = await pipeline.store.load(partition, [ODD])
+        found = await get(http, f"{path}/explain")
+        assert [one["segment"] for one in found["segments"] if one["in"]] == ["recent", "seen", "visitor"]
+        assert (found["seq"], found["ruleset"], found["active_ruleset"]) == (3, RULES.version, RULES.version)
+        recent = (await get(http, f"{path}/explain?segment=recent"))["segments"][0]
+        assert recent["since"] == view["segments"][0]["since"]
+        assert [(reason["value"], reason["decides"]) for reason in recent["because"]] == [(1, True)]
+        assert recent["next"]["change"] == "exited"
+        loyal = (await get(http, f"{path}/explain?segment=loyal"))["segments"][0]
+        assert (loyal["in"], loyal["since"], loyal["next"]) == (False, None, None)
+        assert loyal["because"][0]["wanted"] == "gte 2"
+        assert await pipeline.store.load(partition, [ODD]) == stored
+        answer = await http.client.get(f"{path}/explain?segment=loyl", auth=(http.read_key, ""))
+        assert answer.status_code == 404
+        assert "did you mean loyal?" in answer.json()["message"]
+        assert (await get(http, path)) == view
 
 
 async def test_without_redis_the_answer_is_503_and_afterwards_it_is_right_again(

@@ -13,13 +13,18 @@ import pytest
 import pytest_asyncio
 
 from rules.errors import ServiceError
+from rules.load import load_text
+from state.engine import Engine
+from state.event import Event
 from state.memory import MemoryStore
+from state.store import Commit
 from state.view import encode_view
 from streams.http.app import make_app
 from streams.http.keyring import KeyRing
 from streams.http.lookup.edge import routes
 from streams.http.lookup.views import view_of
 from streams.http.parts import HttpParts
+from streams.replay.sender import partition_of
 from streams.settings import Settings
 from tests.conformance.store import STRANGE_IDS
 from tests.unit.http_fakes import ADMIN, READ, WRITE, FakeBroker, FakeKeys, is_flat
@@ -178,13 +183,51 @@ async def test_what_is_no_seq_is_refused(client: httpx.AsyncClient, seq: str) ->
     assert content["path"] == "wait_for_seq"
 
 
+async def test_an_unknown_customer_and_no_ruleset_cannot_be_explained(client: httpx.AsyncClient, store: Shop) -> None:
+    answer = await client.get("/v1/customers/c42/explain")
+    is_flat(answer, 503, "no_ruleset")
+    assert int(answer.headers["retry-after"]) >= 1
+    ruleset = load_text("segments: [{key: seen, when: {did: {event: '*'}}}]")
+    await store.activate(ruleset.version, ruleset.source)
+    is_flat(await client.get("/v1/customers/c42/explain"), 404, "unknown_customer")
+
+
+async def test_a_customer_is_explained_by_the_active_ruleset(client: httpx.AsyncClient, store: Shop) -> None:
+    for number, key in enumerate(("seen", "known"), 1):
+        ruleset = load_text(f"segments: [{{key: {key}, when: {{did: {{event: '*'}}}}}}]")
+        await store.activate(ruleset.version, ruleset.source)
+        engine, customer = Engine(ruleset), "a/explain"
+        profile = engine.new(customer)
+        engine.apply(profile, Event(customer, "Seen", "track", 0, 0, {}))
+        partition = partition_of(customer.encode(), Settings().partitions)
+        head = await store.take_over(partition)
+        await store.commit(
+            Commit(
+                partition=partition,
+                epoch=head.epoch,
+                number=number,
+                token=key,
+                ruleset=number,
+                from_offset=head.offset,
+                next_offset=number,
+                profiles={customer: engine.encode(profile)},
+            )
+        )
+        for query in ("", f"?segment={key}"):
+            content = (await client.get(f"/v1/customers/a%2Fexplain/explain{query}")).json()
+            assert content["customer_id"] == customer
+            assert [(one["segment"], one["in"]) for one in content["segments"]] == [(key, True)]
+        assert await store.load(partition, [customer]) == [engine.encode(profile)]
+    is_flat(await client.get("/v1/customers/a%2Fexplain/explain?segment=knwon"), 404, "unknown_segment")
+
+
 def paths_of(document: dict[str, Any]) -> Sequence[str]:
     return sorted(path for path in document["paths"] if path.startswith("/v1/"))
 
 
 async def test_openapi_has_the_routes(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
-    assert paths_of(document) == ["/v1/customers/lookup", "/v1/customers/{id}"]
+    assert paths_of(document) == ["/v1/customers/lookup", "/v1/customers/{id}", "/v1/customers/{id}/explain"]
     one = document["paths"]["/v1/customers/{id}"]["get"]
     assert {parameter["name"] for parameter in one["parameters"]} == {"id", "wait_for_seq"}
     assert {"200", "401", "404", "422", "503"} <= set(one["responses"])

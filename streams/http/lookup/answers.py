@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -41,3 +41,52 @@ class LookupAnswer(BaseModel):
     """The views by id; null for who is unknown."""
 
     customers: dict[str, View | None]
+
+
+class Reason(BaseModel):
+    """A condition as a change's `because` has it."""
+
+    path: str = Field(description="Where it stands in the definition.", examples=["when.all[0].did"])
+    holds: bool = Field(description="Its own truth, also inside `not`.")
+    value: Any = Field(description="What is there now.")
+    wanted: str = Field(description="What is wanted.", examples=["gte 3"])
+    text: str = Field(description="Both in words.")
+
+
+class Condition(Reason):
+    """A condition of a segment, whether or not it decides."""
+
+    decides: bool = Field(description="Whether it is one of those because of which they are in, or not.")
+
+
+class Next(BaseModel):
+    """The next change of a segment with no further event."""
+
+    change: Literal["entered", "exited"]
+    at: str
+    other: str | None = Field(description="In a segmentation: the segment left, or gone to.")
+    because: list[Reason]
+
+
+class ExplainedSegment(BaseModel):
+    """One segment of a customer."""
+
+    segment: str
+    segmentation: str | None
+    name: str
+    inside: bool = Field(alias="in")
+    since: str | None = Field(description="When they entered it; null where they are not in.")
+    because: list[Condition] = Field(description="Each condition that has a say, in the definition's order.")
+    next: Next | None = Field(description="Null where it never changes with no further event.")
+
+
+class Explained(BaseModel):
+    """A customer explained."""
+
+    customer_id: str
+    at: str = Field(description="The instant this is true of: now, or as far as the worker has come.")
+    seq: int
+    ruleset: str = Field(description="The version they stand under.")
+    active_ruleset: str = Field(description="Where it is another, they come under it soon; `next` is null until then.")
+    sure_until: str | None = Field(description="Up to when `next` was looked for; null: for ever.")
+    segments: list[ExplainedSegment]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -15,9 +16,11 @@ from streams.http.errors import JSON, HttpError, described, later
 from streams.http.ingest.body import read_body
 from streams.http.ingest.limits import InFlight, Share
 from streams.http.keyring import key_in_header
-from streams.http.lookup.answers import LookupAnswer, LookupRequest, View
+from streams.http.lookup.answers import Explained, LookupAnswer, LookupRequest, View
 from streams.http.lookup.asked import ids_in
+from streams.http.lookup.explained import Explainer
 from streams.http.lookup.quoted import customer_id
+from streams.http.lookup.rules import ActiveRules
 from streams.http.lookup.views import view_of
 from streams.http.security import AUTHORIZED
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 CustomerId = Annotated[str, Depends(customer_id)]
 WaitForSeq = Annotated[
     int, Query(ge=0, le=2**53, description="Wait up to 2 s for a view with at least this `seq`; 0 waits for none.")
+]
+SegmentKey = Annotated[
+    str | None, Query(description="This segment alone: its key, or `segmentation.segment`; or a whole segmentation.")
 ]
 
 _PATIENCE_S = 2.0
@@ -55,7 +61,9 @@ def routes(parts: HttpParts, store: Store) -> APIRouter:
         await parts.keys.check(key_in_header(request.headers.get("authorization", "")), "read")
 
     router = APIRouter(tags=["lookup"], dependencies=[Depends(read_key)])
+    rules = ActiveRules(store, parts.settings)
     _add_views(router, parts, store)
+    _add_explain(router, Explainer(store, rules, parts.settings.partitions, _now_ms))
     return router
 
 
@@ -88,6 +96,17 @@ def _add_views(router: APIRouter, parts: HttpParts, store: Store) -> None:
         return Response(orjson.dumps(answer), media_type=JSON)
 
 
+def _add_explain(router: APIRouter, explainer: Explainer) -> None:
+    @router.get("/v1/customers/{id}/explain", **_described(Explained, 400, 401, 404, 405, 422, 503))
+    async def explain(customer: CustomerId, segment: SegmentKey = None) -> Response:
+        """Return why a customer is in each segment or not, and what comes next with no further event."""
+        with redis_or_503():
+            found = await explainer.explain(customer, segment)
+        if found is None:
+            raise unknown_customer()
+        return Response(orjson.dumps(found), media_type=JSON)
+
+
 def unknown_customer() -> HttpError:
     """Return the error of a customer of whom nothing is known."""
     message = "no such customer: no event of theirs has been counted yet; wait_for_seq=1 waits for their first change"
@@ -101,6 +120,10 @@ def redis_or_503() -> Iterator[None]:
         yield
     except ServiceError as error:
         raise later(503, "redis_away", "Redis does not answer; come again") from error
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _described(answer: type, *statuses: int, **extra: Any) -> dict[str, Any]:
