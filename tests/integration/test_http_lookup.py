@@ -86,6 +86,26 @@ async def test_a_customer_is_explained_as_they_stand(
         assert (await get(http, path)) == view
 
 
+async def test_sizes_are_exact_once_the_commits_are_there(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    async with http_server(broker, valkey, topic_prefix, app_id) as http, worked(http, valkey, RULES):
+        for number in range(20):
+            await buy(http, f"c{number}")
+        await buy(http, "c7")
+        await get(http, "/v1/customers/c7?wait_for_seq=5")
+        for number in range(20):
+            await get(http, f"/v1/customers/c{number}?wait_for_seq=3")
+        found = await get(http, "/v1/segments")
+        assert {one["segment"]: one["size"] for one in found["segments"]} == {
+            "recent": 20,
+            "seen": 20,
+            "loyal": 1,
+            "visitor": 19,
+        }
+        assert found["ruleset"] == RULES.version
+
+
 async def test_without_redis_the_answer_is_503_and_afterwards_it_is_right_again(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
 ) -> None:

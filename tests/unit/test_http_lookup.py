@@ -221,13 +221,73 @@ async def test_a_customer_is_explained_by_the_active_ruleset(client: httpx.Async
     is_flat(await client.get("/v1/customers/a%2Fexplain/explain?segment=knwon"), 404, "unknown_segment")
 
 
+CATALOGUE = """\
+segments:
+  - {key: seen, name: Seen, description: anybody, when: {did: {event: '*'}}}
+  - {key: loyal, when: {did: {event: Bought}}}
+segmentations:
+  - {key: stage, name: Stage, segments: [loyal], otherwise: visitor}
+models:
+  - key: kinds
+    kind: clusters
+    k: 3
+    as_segmentation: true
+    labels: {c1: Regulars}
+    sample: {on: [Bought], every: 90d}
+    features: {orders: {did: {event: Bought, within: 365d}}}
+"""
+
+
+async def test_segments_are_listed_with_their_sizes_over_all_partitions(client: httpx.AsyncClient, store: Shop) -> None:
+    is_flat(await client.get("/v1/segments"), 503, "no_ruleset")
+    ruleset = load_text(CATALOGUE)
+    await store.activate(ruleset.version, ruleset.source)
+    for partition in range(2):
+        head = await store.take_over(partition)
+        sizes = {"seen": 2, "stage.visitor": 2, "kinds.c3": 1, "gone": 4}
+        await store.commit(
+            Commit(
+                partition=partition,
+                epoch=head.epoch,
+                number=1,
+                token="t",  # noqa: S106 - a commit's, no secret
+                ruleset=1,
+                from_offset=head.offset,
+                next_offset=1,
+                sizes=sizes,
+            )
+        )
+    content = (await client.get("/v1/segments")).json()
+    assert content["ruleset"] == ruleset.version
+    found = [(one["segmentation"], one["segment"], one["name"], one["size"]) for one in content["segments"]]
+    assert found == [
+        (None, "seen", "Seen", 4),
+        ("kinds", "c1", "Regulars", 0),
+        ("stage", "loyal", "loyal", 0),
+        ("stage", "visitor", "visitor", 4),
+        ("kinds", "c3", "c3", 2),
+    ]
+    assert content["segments"][0]["description"] == "anybody"
+    assert content["segments"][0]["definition"]["when"] == {"did": {"event": "*"}}
+    assert content["segments"][3]["definition"] is None
+    assert [(one["key"], one["name"], one["segments"]) for one in content["segmentations"]] == [
+        ("kinds", "kinds", None),
+        ("stage", "Stage", ["loyal"]),
+    ]
+
+
 def paths_of(document: dict[str, Any]) -> Sequence[str]:
     return sorted(path for path in document["paths"] if path.startswith("/v1/"))
 
 
 async def test_openapi_has_the_routes(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
-    assert paths_of(document) == ["/v1/customers/lookup", "/v1/customers/{id}", "/v1/customers/{id}/explain"]
+    assert paths_of(document) == [
+        "/v1/customers/lookup",
+        "/v1/customers/{id}",
+        "/v1/customers/{id}/explain",
+        "/v1/segments",
+    ]
     one = document["paths"]["/v1/customers/{id}"]["get"]
     assert {parameter["name"] for parameter in one["parameters"]} == {"id", "wait_for_seq"}
     assert {"200", "401", "404", "422", "503"} <= set(one["responses"])

@@ -90,3 +90,32 @@ class Explained(BaseModel):
     active_ruleset: str = Field(description="Where it is another, they come under it soon; `next` is null until then.")
     sure_until: str | None = Field(description="Up to when `next` was looked for; null: for ever.")
     segments: list[ExplainedSegment]
+
+
+class CataloguedSegment(BaseModel):
+    """One segment of the active ruleset."""
+
+    segment: str
+    segmentation: str | None
+    name: str
+    description: str | None
+    size: int = Field(description="How many customers are in, as of the newest commits.")
+    definition: dict[str, Any] | None = Field(description="As it was written; null for one that needs none.")
+
+
+class CataloguedSegmentation(BaseModel):
+    """One segmentation of the active ruleset, or a model's clusters that are one."""
+
+    key: str
+    name: str
+    description: str | None
+    segments: list[str] | None = Field(description="The most important first; null for clusters.")
+    otherwise: str | None = Field(description="The segment when none holds; null for clusters.")
+
+
+class Catalogue(BaseModel):
+    """What customers can be in."""
+
+    ruleset: str = Field(description="The active version.")
+    segments: list[CataloguedSegment]
+    segmentations: list[CataloguedSegmentation]

@@ -16,8 +16,9 @@ from streams.http.errors import JSON, HttpError, described, later
 from streams.http.ingest.body import read_body
 from streams.http.ingest.limits import InFlight, Share
 from streams.http.keyring import key_in_header
-from streams.http.lookup.answers import Explained, LookupAnswer, LookupRequest, View
+from streams.http.lookup.answers import Catalogue, Explained, LookupAnswer, LookupRequest, View
 from streams.http.lookup.asked import ids_in
+from streams.http.lookup.catalogue import catalogue
 from streams.http.lookup.explained import Explainer
 from streams.http.lookup.quoted import customer_id
 from streams.http.lookup.rules import ActiveRules
@@ -25,7 +26,7 @@ from streams.http.lookup.views import view_of
 from streams.http.security import AUTHORIZED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from state.store import Store
     from streams.http.parts import HttpParts
@@ -64,6 +65,7 @@ def routes(parts: HttpParts, store: Store) -> APIRouter:
     rules = ActiveRules(store, parts.settings)
     _add_views(router, parts, store)
     _add_explain(router, Explainer(store, rules, parts.settings.partitions, _now_ms))
+    _add_segments(router, store, rules, range(parts.settings.partitions))
     return router
 
 
@@ -105,6 +107,15 @@ def _add_explain(router: APIRouter, explainer: Explainer) -> None:
         if found is None:
             raise unknown_customer()
         return Response(orjson.dumps(found), media_type=JSON)
+
+
+def _add_segments(router: APIRouter, store: Store, rules: ActiveRules, partitions: Sequence[int]) -> None:
+    @router.get("/v1/segments", **_described(Catalogue, 401, 405, 503))
+    async def segments() -> Response:
+        """Return the active segments: names, definitions, and how many customers are in each now."""
+        with redis_or_503():
+            active, sizes = await rules.get(), await store.sizes(partitions)
+        return Response(orjson.dumps(catalogue(active, sizes)), media_type=JSON)
 
 
 def unknown_customer() -> HttpError:
