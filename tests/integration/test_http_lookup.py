@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rules.load import load_text
 from streams.replay.sender import partition_of
 from tests.integration.http_server import http_server, worked
+from tests.integration.test_http_hostile import fuzz
 
 if TYPE_CHECKING:
     from streams.embedded import EmbeddedValkey
@@ -104,6 +106,15 @@ async def test_sizes_are_exact_once_the_commits_are_there(
             "visitor": 19,
         }
         assert found["ruleset"] == RULES.version
+
+
+async def test_no_answer_to_a_read_key_is_out_of_contract(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    async with http_server(broker, valkey, topic_prefix, app_id) as http, worked(http, valkey, RULES):
+        await buy(http, "c42")
+        await get(http, "/v1/customers/c42?wait_for_seq=3")
+        await asyncio.to_thread(fuzz, http.url, http.read_key, "--include-path-regex", "^/v1/(customers|segments)")
 
 
 async def test_without_redis_the_answer_is_503_and_afterwards_it_is_right_again(

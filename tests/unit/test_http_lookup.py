@@ -111,6 +111,14 @@ async def test_an_id_that_is_no_text_and_none_at_all_are_refused(client: httpx.A
     is_flat(await client.get("/v1/custom%65rs/c42"), 404, "not_found")
 
 
+async def test_a_customer_may_be_called_as_a_route_is(client: httpx.AsyncClient, store: Shop) -> None:
+    view = await store.show("lookup")
+    assert (await client.get(LOOKUP)).json() == view
+    answer = await client.delete(LOOKUP)
+    is_flat(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
+
+
 async def test_many_are_looked_up_at_once(client: httpx.AsyncClient, store: Shop) -> None:
     views = {customer: await store.show(customer) for customer in ("c1", "c2")}
     answer = await client.post(LOOKUP, json={"ids": ["c1", "nobody", "c2", "c1"]})
