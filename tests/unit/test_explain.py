@@ -16,6 +16,8 @@ from streams.http.errors import HttpError
 from streams.http.lookup.explained import explained
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from state.profile import Profile
 
 DAY_MS = 86_400_000
@@ -31,6 +33,24 @@ segments:
   - {key: lately, when: {did: {event: Bought, within: 4d}}}
 segmentations:
   - {key: stage, segments: [gold, lately], otherwise: visitor}
+"""
+LEARNED = """\
+segments:
+  - {key: likely, when: {score: {model: again, gte: 0.5}}}
+models:
+  - key: again
+    kind: propensity
+    target: {event: Bought, within: 90d}
+    rescore: 1d
+    sample: {on: [Bought], every: 90d}
+    features: {orders: {did: {event: Bought, within: 365d}}}
+  - key: kinds
+    kind: clusters
+    k: 3
+    as_segmentation: true
+    labels: {c1: Regulars}
+    sample: {on: [Bought], every: 90d}
+    features: {orders: {did: {event: Bought, within: 365d}}}
 """
 NAMES = ["buyer", "calm", "sticky", "stage.gold", "stage.lately", "stage.visitor"]
 
@@ -165,3 +185,37 @@ def test_the_future_is_followed_no_further_than_is_said(engine: Engine, bought: 
     assert some.until_ms == bought.due
     assert "buyer" not in some.changes
     assert ahead(engine, bought, {"buyer"}).until_ms is None
+
+
+class Says:
+    """A scorer that says one thing of everybody."""
+
+    version = 3
+    titles: Mapping[str, str] = {}
+
+    def __init__(self, said: Any) -> None:
+        self._said = said
+
+    def score(self, x: Sequence[float], before: Any) -> Any:
+        del x, before
+        return self._said
+
+
+def test_models_have_said_what_they_said_last_and_their_timers_are_followed() -> None:
+    ruleset = load_text(LEARNED)
+    workers, ours = Engine(ruleset, scorers={"again": Says(0.7), "kinds": Says("c2")}), Engine(ruleset)
+    profile = workers.new("c1")
+    workers.apply(profile, Event("c1", "Bought", "track", 0, 0, {}))
+    assert profile.due == DAY_MS  # for another score
+    content = explained(ours, "c1", workers.encode(profile), None, DAY_MS // 2)
+    found = {name_of(one): one for one in content["segments"]}
+    assert [(name, one["name"], one["in"]) for name, one in found.items()] == [
+        ("likely", "likely", True),
+        ("kinds.c1", "Regulars", False),
+        ("kinds.c2", "c2", True),
+    ]
+    reason = found["likely"]["because"][0]
+    assert (reason["value"], reason["version"], reason["decides"]) == (0.7, 3, True)
+    assert found["kinds.c2"]["because"][0]["value"] == "c2"
+    assert {one["next"] for one in found.values()} == {None}
+    assert content["sure_until"] is None
