@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test test-kafka lint format bench bench-models lock clean
+.PHONY: help demo demo-models test test-kafka lint format bench bench-models bench-http lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -41,11 +41,15 @@ format: ## let ruff mend what it can
 
 bench: ## events a second, beside a plain Faust agent that does the same
 	@scripts/setup dev
-	@$(BIN)/python benchmarks/throughput.py $(ARGS)
+	@$(BIN)/python -m benchmarks.throughput $(ARGS)
 
 bench-models: ## the online models beside nightly batches and other peers; one part: make bench-models ARGS='--only drift'
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.models $(ARGS)
+
+bench-http: ## ingest over HTTP, beside a bare endpoint of the same server
+	@scripts/setup dev
+	@$(BIN)/python -m benchmarks.http $(ARGS)
 
 lock: ## pin the newest versions that pyproject.toml allows; needs uv (pip install uv)
 	$(UV_COMPILE) --upgrade --group dev --output-file requirements-dev.lock

@@ -57,7 +57,7 @@ async def measure_segue(
         arguments = [broker.address, valkey.url, str(case.rules), prefix, json.dumps(ends(load))]
         if profile is not None:
             arguments += ["--profile", str(profile)]
-        command = [sys.executable, str(HERE / "segue_worker.py"), *arguments]
+        command = [sys.executable, "-P", str(HERE / "segue_worker.py"), *arguments]
         figures = await _measure(command, dict(os.environ), broker.pid, valkey.pid)
         reference.check(await segue_changes(broker.address, f"{prefix}segment-changes", reference))
         return figures
@@ -73,7 +73,7 @@ async def measure_plain(broker: Broker, case: Case, load: Sequence[LoadEvent], w
                 "BENCH_EVENTS": str(len(load)),
                 "BENCH_DATA": data,
             }
-            command = [sys.executable, str(case.agent), "worker", "-l", "warn", "--without-web"]
+            command = [sys.executable, "-P", str(case.agent), "worker", "-l", "warn", "--without-web"]
             figures = await _measure(command, {**os.environ, **given}, broker.pid, None)
         await check_plain(broker.address, f"{prefix}segment-changes", wanted)
         return figures
