@@ -1,6 +1,6 @@
 """Events a second and CPU an event, for segue and for a plain Faust agent that does the same.
 
-    python benchmarks/throughput.py [--broker embedded|kafka] [--rules w1|standard|all] [--runs 3] [--events 200000]
+    python -m benchmarks.throughput [--broker embedded|kafka] [--rules w1|standard|all] [--runs 3] [--events 200000]
 
 Both work through the same backlog on the same broker, in turn; README.md says what each figure means.
 """
