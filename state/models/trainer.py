@@ -24,6 +24,9 @@ NOWHERE: Final = -1
 CUSTOMERS_KEPT: Final = 1_000
 FEW_SAMPLES: Final = 10
 LARGEST_SHARE: Final = 0.1
+TRIES: Final = 4
+"""A refit is tried again so often, until the window holds only what came after the drift: when a drift is noticed, most
+of the window is older."""
 
 Source = tuple[int, int, int]
 """Where a sample was released: partition, number of the commit, and its place among the samples of that commit."""
@@ -72,6 +75,8 @@ class Trainer:
         self._quality.follow(self._learner)
         self._drift = Drift(definition)
         self._refit = Refit(definition) if definition.on_drift == "refit" else None
+        self._again: list[int] = []
+        """The numbers of samples at which a refit is tried again."""
         self._marks = Marks()
         self._marks_before = Marks()
         """Of samples that are read again only to fill the window of the refits."""
@@ -126,6 +131,7 @@ class Trainer:
             "quality": self._quality.state(),
             "drift": self._drift.state(),
             "window_from": None if self._refit is None else self._refit.first_offset,
+            "again": list(self._again),
         }
         return Snapshot(
             self.definition.key,
@@ -185,6 +191,7 @@ class Trainer:
         self._marks.restore(state["marks"])
         self.samples = snapshot.samples
         self._offset = self._known = snapshot.offset
+        self._again = list(state.get("again", ()))
         window_from = state["window_from"]
         self.next_offset = snapshot.offset + 1 if window_from is None else window_from
 
@@ -198,11 +205,19 @@ class Trainer:
         if self._refit is not None:
             self._refit.keep(sample, offset, self._learner.loss(sample))
         self._learner.learn(sample)
-        if events and self._refit is not None:
+        if self._refit is not None:
             events = self._learn_anew(self._refit, events)
         return events if offset > self._resumed else []
 
     def _learn_anew(self, refit: Refit, events: list[DriftEvent]) -> list[DriftEvent]:
+        """Learn anew at a drift, and again while the window turns over; what comes of it is used where it is better."""
+        if events:
+            window = self.definition.refit_window
+            self._again = [self.samples + window * part // TRIES for part in range(1, TRIES + 1)]
+        elif self._again and self.samples >= self._again[0]:
+            del self._again[0]
+        else:
+            return events
         better = refit.better(self._learner)
         if better is not None:
             self._learner = better

@@ -242,6 +242,24 @@ def test_a_refit_is_published_when_it_does_better_on_the_newest_tenth() -> None:
     assert trainer.due
 
 
+def test_a_refit_is_tried_again_as_its_window_turns_over() -> None:
+    definition = model("propensity", on_drift="refit", refit_window=2_000)
+    trainer = Trainer(definition, snapshot_every=100_000)
+    teach(trainer, stream(definition, 6_000))
+    found = teach(trainer, stream(definition, 200, sign=-1.0, seed=2), 6_000)
+    assert found[-1].refit == "published"
+    # most of what it was learned from is still what was true before
+    trainer = Trainer.restore(definition, through_json(trainer.snapshot(1)), snapshot_every=100_000)
+    both = [*stream(definition, 6_000), *stream(definition, 200, sign=-1.0, seed=2)]
+    teach(trainer, both[trainer.next_offset :], trainer.next_offset)
+    assert not trainer.due
+    news = [*stream(definition, 600, sign=-1.0, seed=3)]
+    assert teach(trainer, news[:100], 6_200) == []
+    assert not trainer.due
+    assert teach(trainer, news[100:], 6_300) == []
+    assert trainer.due
+
+
 def test_without_drift_there_is_no_refit_and_report_only_reports() -> None:
     assert refitted(1.0)[1] == []
     definition = model("propensity")
