@@ -2,7 +2,8 @@
 
 FastAPI looks for a route one by one, opens two exit stacks and resolves dependencies: three quarters of what a single
 event costs. A route that reads its request by hand needs none of that. It is a route of FastAPI all the same, for its
-OpenAPI, its 405 and the like; here its POST is found by its path and called.
+OpenAPI, its 405 and the like; here its POST is found by its path and called, or its GET without a query by the path up
+to an id (`/v1/customers/{id}`).
 """
 
 from __future__ import annotations
@@ -22,24 +23,37 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Request], Awaitable[Response]]
 
+ID = "/{id}"
+
 
 class Direct:
     """The layer right around FastAPI."""
 
     def __init__(self, app: ASGIApp, handlers: Mapping[str, Handler]) -> None:
-        """Wrap an app; `handlers` has what POST to a path calls, and may grow."""
+        """Wrap an app; `handlers` has what POST to a path, or GET of a path that ends in `{id}`, calls; it may grow."""
         self._app = app
         self._handlers = handlers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or answer it."""
-        handler = self._handlers.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        path = _template(scope) if scope["type"] == "http" else None
+        handler = None if path is None else self._handlers.get(path)
         if handler is None:
             await self._app(scope, receive, send)
             return
-        scope["route"] = SimpleNamespace(path=scope["path"])
+        scope["route"] = SimpleNamespace(path=path)
+        scope["path_params"] = {"id": scope["path"].rpartition("/")[2]}
         try:
             answer = await handler(Request(scope, receive, send))
         except HttpError as error:
             answer = error.answer()
         await answer(scope, receive, send)
+
+
+def _template(scope: Scope) -> str | None:
+    """Return the path by which a request's handler is known."""
+    path: str = scope["path"]
+    if scope["method"] == "POST":
+        return None if path.endswith(ID) else path
+    above, _, last = path.rpartition("/")
+    return above + ID if scope["method"] == "GET" and last and not scope["query_string"] else None

@@ -23,4 +23,4 @@ class HttpParts:
     broker: Broker
     metrics: Metrics = field(default_factory=Metrics)
     direct: dict[str, Handler] = field(default_factory=dict)
-    """What POST to a path calls without the framework's help; each is a route of its edge too."""
+    """What POST to a path, or GET of one that ends in `{id}`, calls without the framework; routes of their edge too."""

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from streams.http.direct import ID
 from streams.http.errors import HttpError, make_flat
 from streams.http.keyring import KeyRing, key_in_header
 from tests.unit.http_fakes import ADMIN, READ, WRITE, FakeKeys, is_flat, served
@@ -77,7 +78,8 @@ async def test_every_route_says_what_it_answers_and_takes(app: Served) -> None:
 async def test_what_goes_past_the_framework_is_a_route_of_it_too(app: Served) -> None:
     paths = (await app.client.get("/openapi.json")).json()["paths"]
     assert app.direct
-    assert all("post" in paths[path] for path in app.direct)
+    assert all(("get" if path.endswith(ID) else "post") in paths[path] for path in app.direct)
+    is_flat(await app.client.post("/v1/customers/{id}"), 405, "method_not_allowed")
     is_flat(await app.client.get("/v1/batch"), 405, "method_not_allowed")
 
 

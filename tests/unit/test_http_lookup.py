@@ -119,6 +119,18 @@ async def test_a_customer_may_be_called_as_a_route_is(client: httpx.AsyncClient,
     assert answer.headers["allow"] == "POST"
 
 
+async def test_the_short_way_and_the_frameworks_answer_the_same(client: httpx.AsyncClient, store: Shop) -> None:
+    await store.show("a/b")
+    for path in ("a%2Fb", "nobody", "%FF", "a%2Fb/"):
+        for key in (READ, WRITE):
+            short = await client.get(f"/v1/customers/{path}", auth=(key, ""))
+            long = await client.get(f"/v1/customers/{path}?wait_for_seq=0", auth=(key, ""))
+            assert (short.status_code, short.content) == (long.status_code, long.content)
+            assert short.headers.get("www-authenticate") == long.headers.get("www-authenticate")
+    counted = (await client.get("/metrics")).text
+    assert counted.count('segue_http_requests_total{method="GET",route="/v1/customers/{id}"') == 4
+
+
 async def test_many_are_looked_up_at_once(client: httpx.AsyncClient, store: Shop) -> None:
     views = {customer: await store.show(customer) for customer in ("c1", "c2")}
     answer = await client.post(LOOKUP, json={"ids": ["c1", "nobody", "c2", "c1"]})

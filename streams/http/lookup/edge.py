@@ -59,7 +59,7 @@ def routes(parts: HttpParts, store: Store) -> APIRouter:
     """Return the routes over a store that is only read."""
 
     async def read_key(request: Request) -> None:
-        await parts.keys.check(key_in_header(request.headers.get("authorization", "")), "read")
+        await _check(parts, request)
 
     router = APIRouter(tags=["lookup"], dependencies=[Depends(read_key)])
     rules = ActiveRules(store, parts.settings)
@@ -67,6 +67,10 @@ def routes(parts: HttpParts, store: Store) -> APIRouter:
     _add_explain(router, Explainer(store, rules, parts.settings.partitions, _now_ms))
     _add_segments(router, store, rules, range(parts.settings.partitions))
     return router
+
+
+async def _check(parts: HttpParts, request: Request) -> None:
+    await parts.keys.check(key_in_header(request.headers.get("authorization", "")), "read")
 
 
 def _add_views(router: APIRouter, parts: HttpParts, store: Store) -> None:
@@ -92,11 +96,21 @@ def _add_views(router: APIRouter, parts: HttpParts, store: Store) -> None:
     @router.get("/v1/customers/{id}", **_described(View, 400, 401, 404, 405, 422, 503))
     async def customer(customer: CustomerId, wait_for_seq: WaitForSeq = 0) -> Response:
         """Return a customer's segments, scores and traits."""
-        with redis_or_503():
-            view = await view_of(store, customer, wait_for_seq)
-        if view is None:
-            raise unknown_customer()
-        return Response(view, media_type=JSON)
+        return await _view_answer(store, customer, wait_for_seq)
+
+    async def directly(request: Request) -> Response:
+        await _check(parts, request)
+        return await _view_answer(store, await customer_id(request.path_params["id"]), 0)
+
+    parts.direct["/v1/customers/{id}"] = directly
+
+
+async def _view_answer(store: Store, customer: str, seq: int) -> Response:
+    with redis_or_503():
+        view = await view_of(store, customer, seq)
+    if view is None:
+        raise unknown_customer()
+    return Response(view, media_type=JSON)
 
 
 def _add_explain(router: APIRouter, explainer: Explainer) -> None:
