@@ -9,12 +9,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from rules.load import load_text
 from tests.integration.http_server import http_server, worked
 
 if TYPE_CHECKING:
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
+
+pytestmark = pytest.mark.embedded  # the answers are the same on either broker
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "http.md"
 

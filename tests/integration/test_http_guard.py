@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+pytestmark = pytest.mark.embedded  # no broker has a say in it
+
 OK = b'{"success":true}'
 GET = b"GET / HTTP/1.1\r\nHost: segue\r\n\r\n"
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Broker
     from tests.integration.http_server import HttpServer
 
-pytestmark = pytest.mark.timeout(180)
+# whichever broker stands behind it, and one is enough
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
 
 BOUND_MIB = 400
 """Over what the process has at rest: 64 MiB in flight, 16 of strangers', one large body taken apart, buffers."""

@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import pytest
+
 from rules.load import load_text
 from streams.replay.sender import partition_of
 from tests.integration.http_server import http_server, worked
@@ -108,6 +110,7 @@ async def test_sizes_are_exact_once_the_commits_are_there(
         assert found["ruleset"] == RULES.version
 
 
+@pytest.mark.embedded  # no broker has a say in it
 async def test_no_answer_to_a_read_key_is_out_of_contract(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
 ) -> None:
