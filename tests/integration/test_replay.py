@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -163,10 +164,13 @@ async def test_nothing_is_left_behind(ways: Ways, broker: Broker, valkey: Embedd
     assert await names(broker, valkey) == (set(), set())
 
 
+# aiokafka leaves a connection to the collector that is given up while it is being made, as here at the very start
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_nothing_is_left_behind_by_one_that_fails(
     ways: Ways, broker: Broker, valkey: EmbeddedValkey, tmp_path: Path
 ) -> None:
     plan = Plan(HARD, "segue", DAY_MS, changes=tmp_path / "none" / "changes.jsonl")
     with pytest.raises(ReplayError, match="cannot be written"):
         await replay_through(plan, Heard(), ways.settings, some_purchases(tmp_path, 1000))
+    gc.collect()
     assert await names(broker, valkey) == (set(), set())
