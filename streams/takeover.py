@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
 from rules.errors import Fenced, StateError
 from state.store import NO_OFFSET
+from state.view import encode_view
 from streams.changes import unpack_entry
 from streams.publisher import Publisher
 from streams.samples import is_sample
@@ -158,7 +157,7 @@ async def _write_views(parts: Parts, partition: int, engine: Engine) -> Sequence
     for customer, data in zip(customers, await parts.store.load(partition, customers), strict=True):
         if data is not None:
             profile = engine.decode(customer, data)
-            views[customer] = (profile.rev, orjson.dumps(engine.show(profile)))
+            views[customer] = encode_view(engine.show(profile))
     if views:
         await parts.store.write_views(views)
     return customers
