@@ -24,6 +24,7 @@ class Keys:
         self.app = app
         self.rules = f"{app}:rules"
         self.access = f"{app}:keys"
+        self.webhooks = f"{app}:webhooks"
         self.view_prefix = f"{app}:customer:"
         self.everything = f"{escape_glob(app)}:*"
 

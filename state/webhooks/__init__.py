@@ -1,0 +1,1 @@
+"""What webhooks keep in Redis: endpoints, and for each of them the deliveries that wait."""

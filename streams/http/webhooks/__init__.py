@@ -1,0 +1,1 @@
+"""Signed webhooks: what marketing automation gets."""
