@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from rules.errors import ServiceError, StateError
 from state.models.snapshot import encode
 from state.models.trainer import Trainer
-from streams.one_partition import OnePartition
+from streams.reader import NO_HURRY_MS, TopicReader
 from streams.samples import decode_sample
 from streams.snapshots import Newest
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from state.models.drift import DriftEvent
     from state.models.sample import Sample
     from state.models.snapshot import Snapshot
-    from streams.one_partition import Record
     from streams.parts import Parts
+    from streams.reader import Record
     from streams.samples import Source
     from streams.training import Progress
 
@@ -137,14 +137,14 @@ async def learn(parts: Parts, progress: Progress) -> None:
     """
     models = parts.definitions.active.engine.ruleset.models
     snapshots = await _newest(parts, models)
-    async with OnePartition(parts.settings.broker, parts.topics.samples, deadline_s=_patience_s(parts)) as topic:
-        first, end = await topic.bounds()
+    async with _reader(parts, parts.topics.samples) as topic:
+        first, end = (await topic.bounds())[0]
         courses = {course.model.key: course for course in _courses(parts, models, snapshots, first, end)}
         left_out = [model.key for model in models if model.key not in courses]
         if courses:
             lesson = Class(parts, courses)
             begin = max(lesson.next_offset, first)
-            topic.seek(begin)
+            topic.seek(0, begin)
             progress.next_offset, progress.saved = begin, True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_S if left_out else None):
@@ -153,7 +153,7 @@ async def learn(parts: Parts, progress: Progress) -> None:
     raise StateError(message)
 
 
-async def _attend(parts: Parts, topic: OnePartition, lesson: Class, progress: Progress) -> None:
+async def _attend(parts: Parts, topic: TopicReader, lesson: Class, progress: Progress) -> None:
     """Learn what comes, without end."""
     while True:
         records, index = await topic.some(), 0
@@ -170,7 +170,7 @@ async def _attend(parts: Parts, topic: OnePartition, lesson: Class, progress: Pr
 async def _newest(parts: Parts, models: Sequence[AnyModel]) -> Mapping[str, Snapshot]:
     """Return the newest snapshots that the topic has of these models."""
     newest = Newest(models)
-    async with OnePartition(parts.settings.broker, parts.topics.models, deadline_s=_patience_s(parts)) as topic:
+    async with _reader(parts, parts.topics.models) as topic:
         async for records in topic.to_end():
             for record in records:
                 newest.take(record.key, record.value)
@@ -235,5 +235,6 @@ async def _send(parts: Parts, topic: str, key: bytes, value: bytes) -> None:
         raise ServiceError(message) from error
 
 
-def _patience_s(parts: Parts) -> float:
-    return parts.settings.takeover_deadline / 1000
+def _reader(parts: Parts, topic: str) -> TopicReader:
+    patience_s = parts.settings.takeover_deadline / 1000
+    return TopicReader(parts.settings.broker, topic, partitions=[0], deadline_s=patience_s, fetch_wait_ms=NO_HURRY_MS)

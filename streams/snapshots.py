@@ -15,7 +15,7 @@ import msgspec
 from rules.errors import ServiceError, StateError, TopicError
 from state.models.scorers import make_scorer
 from state.models.snapshot import decode
-from streams.one_partition import OnePartition
+from streams.reader import NO_HURRY_MS, TopicReader
 from streams.topics import check_topics
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from state.models.scorer import Scorers
     from state.models.snapshot import Snapshot
     from streams.counters import Counters
-    from streams.one_partition import Record
+    from streams.reader import Record
     from streams.settings import Settings
     from streams.topics import Topics
 
@@ -220,14 +220,16 @@ class _Following:
 
     async def _follow(self) -> None:
         deadline_s = self._settings.takeover_deadline / 1000
-        async with OnePartition(self._settings.broker, self._topic, deadline_s=deadline_s) as topic:
+        async with TopicReader(
+            self._settings.broker, self._topic, partitions=[0], deadline_s=deadline_s, fetch_wait_ms=NO_HURRY_MS
+        ) as topic:
             if not self._caught_up.is_set():
                 async for records in topic.to_end():
                     self._take(records)
                 self._caught_up.set()
             else:
-                first, end = await topic.bounds()
-                topic.seek(self._next_offset if first <= self._next_offset <= end else first)
+                first, end = (await topic.bounds())[0]
+                topic.seek(0, self._next_offset if first <= self._next_offset <= end else first)
             while True:
                 self._take(await topic.some())
 

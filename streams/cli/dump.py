@@ -13,8 +13,8 @@ import typer
 from rules.errors import ReplayError
 from streams.cli.frame import run
 from streams.cli.options import BrokerOption, TopicPrefixOption, settings_of
+from streams.reader import TopicReader
 from streams.replay.dump import FORMAT, dump_line
-from streams.replay.reader import TopicReader
 from streams.topics import Topics
 
 if TYPE_CHECKING:

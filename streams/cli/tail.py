@@ -11,13 +11,13 @@ from streams.changes import SOURCE_HEADER, source_of
 from streams.cli.frame import say, serve
 from streams.cli.options import AppIdOption, BrokerOption, TopicPrefixOption, settings_of
 from streams.readable import change_line, segment_name
-from streams.replay.reader import TopicReader
+from streams.reader import TopicReader
 from streams.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.replay.reader import Record
+    from streams.reader import Record
     from streams.settings import Settings
 
 SegmentOption = Annotated[

@@ -10,7 +10,7 @@ from rules.load import load_ruleset, load_text
 from state.models.snapshot import MOST_BYTES, decode
 from state.redis import RedisStore
 from streams.insight.book import Book
-from streams.one_partition import OnePartition
+from streams.reader import TopicReader
 from streams.replay.lines import LinesFile
 from streams.topics import Topics, count_partitions
 
@@ -65,7 +65,7 @@ async def book_of_topic(settings: Settings) -> Book:
     book = Book(await _models(settings), f"the topic {topic}")
     if not await count_partitions(settings.broker, topic):
         return book
-    async with OnePartition(settings.broker, topic, deadline_s=settings.takeover_deadline / 1000) as reader:
+    async with TopicReader(settings.broker, topic, deadline_s=settings.takeover_deadline / 1000) as reader:
         async for records in reader.to_end():
             for record in records:
                 _take(book, (record.key or b"").decode(errors="replace"), record.value)

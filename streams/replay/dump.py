@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from streams.replay.reader import Record
+    from streams.reader import Record
 
 MOST_BYTES_A_LINE = 1 << 28
 

@@ -7,16 +7,16 @@ import time
 from typing import TYPE_CHECKING
 
 from streams.events import is_tick
+from streams.reader import TopicReader
 from streams.replay.changes_file import ChangesFile
 from streams.replay.dump import LogRecord
 from streams.replay.from_log import LogRun
-from streams.replay.reader import TopicReader
 from streams.topics import Topics
 
 if TYPE_CHECKING:
+    from streams.reader import Record
     from streams.replay.outcome import Outcome
     from streams.replay.plan import Plan, Report
-    from streams.replay.reader import Record
     from streams.settings import Settings
 
 

@@ -21,11 +21,11 @@ from streams.clocks import NEVER_MS, StreamClock
 from streams.embedded import EmbeddedBroker, EmbeddedValkey
 from streams.events import decode_event
 from streams.producers import plain_producer
+from streams.reader import TopicReader
 from streams.replay.changes_file import ChangesFile
 from streams.replay.lines import LinesFile
 from streams.replay.measure import measure
 from streams.replay.outcome import Outcome
-from streams.replay.reader import TopicReader
 from streams.replay.sender import Sender
 from streams.replay.standings import Standings
 from streams.replay.versions import open_versions
@@ -75,23 +75,24 @@ async def replay_through(plan: Plan, report: Report, settings: Settings, events:
     Topics, keys and consumer group have names that nobody else uses, and are removed at the end, however it ends.
     """
     began = time.perf_counter()
-    with LinesFile(events) as lines:
-        report.begin("measuring", lines.size_bytes)
-        size = measure(lines)
-    async with _own_names(plan, settings) as (own, store, group):
-        clock, topics = StreamClock(lag_ms=size.lag_ms), Topics.named(own)
-        async with (
-            build_app(own, store, plan.ruleset, clock=clock, group=group) as worker,
-            plain_producer(own.broker) as producer,
-            TopicReader(own.broker, topics.changes) as reader,
-            open_versions(plan, report, own) as versions,
-        ):
-            report.begin("replaying", size.records)
-            sender = Sender(producer, topics.events, own.partitions)
-            with LinesFile(events) as lines, ChangesFile(plan.changes, plan.app_id, events) as out:
+    with ChangesFile(plan.changes, plan.app_id, events) as out:
+        with LinesFile(events) as lines:
+            report.begin("measuring", lines.size_bytes)
+            size = measure(lines)
+        async with _own_names(plan, settings) as (own, store, group):
+            clock, topics = StreamClock(lag_ms=size.lag_ms), Topics.named(own)
+            async with (
+                build_app(own, store, plan.ruleset, clock=clock, group=group) as worker,
+                plain_producer(own.broker) as producer,
+                TopicReader(own.broker, topics.changes) as reader,
+                open_versions(plan, report, own) as versions,
+            ):
+                report.begin("replaying", size.records)
+                sender = Sender(producer, topics.events, own.partitions)
                 run = _Run(plan, report, worker, sender, reader, out, versions)
-                await _unless_it_fails(worker, run.all(lines))
-            return run.outcome(time.perf_counter() - began)
+                with LinesFile(events) as lines:
+                    await _unless_it_fails(worker, run.all(lines))
+                return run.outcome(time.perf_counter() - began)
 
 
 class _Run:

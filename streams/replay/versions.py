@@ -6,7 +6,7 @@ import contextlib
 from typing import IO, TYPE_CHECKING
 
 from rules.errors import ReplayError
-from streams.replay.reader import TopicReader
+from streams.reader import TopicReader
 from streams.topics import Topics
 
 if TYPE_CHECKING:

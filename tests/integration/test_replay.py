@@ -164,13 +164,31 @@ async def test_nothing_is_left_behind(ways: Ways, broker: Broker, valkey: Embedd
     assert await names(broker, valkey) == (set(), set())
 
 
-# aiokafka leaves a connection to the collector that is given up while it is being made, as here at the very start
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_nothing_is_left_behind_by_one_that_fails(
+class Interrupted(Heard):
+    """Fails when half of it is done."""
+
+    def standing(self, at_ms: int, events: int, sizes: Counter[str]) -> None:
+        super().standing(at_ms, events, sizes)
+        if len(self.standings) == 5:
+            message = "interrupted"
+            raise ReplayError(message)
+
+
+async def test_nothing_is_left_behind_by_one_that_fails_midway(
     ways: Ways, broker: Broker, valkey: EmbeddedValkey, tmp_path: Path
 ) -> None:
-    plan = Plan(HARD, "segue", DAY_MS, changes=tmp_path / "none" / "changes.jsonl")
-    with pytest.raises(ReplayError, match="cannot be written"):
-        await replay_through(plan, Heard(), ways.settings, some_purchases(tmp_path, 1000))
+    report = Interrupted()
+    with pytest.raises(ReplayError, match="interrupted"):
+        await replay_through(
+            Plan(HARD, "segue", DAY_MS, step_ms=DAY_MS), report, ways.settings, some_purchases(tmp_path, 1000)
+        )
+    assert len(report.standings) == 5
     gc.collect()
     assert await names(broker, valkey) == (set(), set())
+
+
+async def test_a_replay_whose_changes_cannot_be_written_makes_nothing(ways: Ways, tmp_path: Path) -> None:
+    plan = Plan(HARD, "segue", DAY_MS, changes=tmp_path / "none" / "changes.jsonl")
+    nowhere = ways.settings.model_copy(update={"broker": "127.0.0.1:1", "redis": "redis://127.0.0.1:1"})
+    with pytest.raises(ReplayError, match="cannot be written"):
+        await replay_through(plan, Heard(), nowhere, some_purchases(tmp_path, 1000))

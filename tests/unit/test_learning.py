@@ -21,7 +21,7 @@ from streams.learning import Class, Course
 from streams.samples import sample_bytes
 
 if TYPE_CHECKING:
-    from streams.one_partition import Record
+    from streams.reader import Record
 
 RULESET = load_text("""
 models:

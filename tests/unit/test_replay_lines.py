@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rules.errors import ReplayError
 from streams.events import MAX_BYTES
+from streams.replay.changes_file import ChangesFile
 from streams.replay.lines import LinesFile
 from streams.replay.measure import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def records(path: Path, content: bytes) -> list[bytes]:
@@ -123,3 +124,10 @@ def test_the_lag_is_the_largest_step_back_behind_the_newest_so_far(seconds: tupl
 def test_what_is_no_event_has_no_part_in_the_lag() -> None:
     broken = [b"{", b'{"type":"page","userId":"u","timestamp":"1970-01-01T00:00:00"}', b'{"type":"page","userId":"u"}']
     assert measure([*stamped(9), *broken, *stamped(8)]).lag_ms == 1000
+
+
+def test_a_full_disk_is_said_with_the_file() -> None:
+    full = Path("/dev/full")
+    with pytest.raises(ReplayError, match=r"/dev/full: the changes cannot be written: No space left"):  # noqa: SIM117
+        with ChangesFile(full, "segue", None) as out:
+            out.write_value(b"{}")
