@@ -47,7 +47,7 @@ bench-models: ## the online models beside nightly batches and other peers; one p
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.models $(ARGS)
 
-bench-http: ## ingest over HTTP, beside a bare endpoint of the same server
+bench-http: ## the HTTP edges under load; one part: make bench-http ARGS='--only lookup'
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.http $(ARGS)
 
