@@ -56,6 +56,18 @@ class Keys:
         """Return the key of the set of customers whose view is yet to be written."""
         return f"{self.app}:{{{partition}}}:views"
 
+    def webhooks_of(self, partition: int) -> str:
+        """Return the key of the hash with the epoch of who delivers webhooks, and the lanes that there are."""
+        return f"{self.app}:{{{partition}}}:webhooks"
+
+    def webhook_lane(self, partition: int, endpoint: str, generation: int, part: str) -> str:
+        """Return the key of one part of what waits for an endpoint."""
+        return f"{self.webhooks_of(partition)}:{endpoint}:{generation}:{part}"
+
+    def webhook_dead(self, partition: int, endpoint: str) -> str:
+        """Return the key of the list of an endpoint's spent deliveries."""
+        return f"{self.webhooks_of(partition)}:{endpoint}:dead"
+
 
 def escape_glob(text: str) -> str:
     """Return `text` as a pattern of Redis that matches nothing but itself."""
