@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rules.durations import format_duration, parse_duration
@@ -42,6 +43,14 @@ def _names(value: object) -> object:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        message = f"{error}; write 10.1.0.0/16"
+        raise ValueError(message) from None
+
+
 def _broker(value: object) -> object:
     if isinstance(value, str):
         for address in value.split(","):
@@ -56,6 +65,7 @@ def _broker(value: object) -> object:
 Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration), Field(ge=0)]
 Patience = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration), Field(gt=0)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
+Networks = Annotated[list[Annotated[str, AfterValidator(_network)]], NoDecode, BeforeValidator(_names)]
 Broker = Annotated[str, BeforeValidator(_broker)]
 TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
 AppId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -109,6 +119,13 @@ class Settings(BaseSettings):
     http_read_timeout: Patience = Field(10_000, description="How long a request's head may take to come, and its body.")
     http_ack_timeout: Patience = Field(
         8_000, description="How long the broker may take to have a request's events; then 503. SDKs give up at 10 s."
+    )
+    webhooks_http: bool = Field(
+        False, description="Send webhooks to `http://` URLs too, which anybody on the way reads."
+    )
+    webhooks_networks: Networks = Field(
+        [],
+        description="Networks that webhooks may go to though they are not public, with commas: `10.1.0.0/16,fd00::/8`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 

@@ -40,6 +40,7 @@ USER_AGENT = f"segue/{version('segue')}"
 _BODY_S = 1.0
 """How much longer a body may take than the head before it: what counts is the status."""
 
+_NAMES_S = 10
 _KEPT_S = 4.0  # servers close idle connections after 5 s or more; a POST that meets that moment would fail
 _MOST_HEADERS = 100
 _MOST_HEADER_BYTES = 8_190
@@ -90,6 +91,7 @@ class Outbound:
             ssl=self._tls,
             limit=0,  # who sends bounds how many are under way; waiting for each other here would couple endpoints
             keepalive_timeout=_KEPT_S,
+            ttl_dns_cache=_NAMES_S,
         )
         self._open = aiohttp.ClientSession(
             connector=connector,
