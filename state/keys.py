@@ -68,6 +68,18 @@ class Keys:
         """Return the key of the list of an endpoint's spent deliveries."""
         return f"{self.webhooks_of(partition)}:{endpoint}:dead"
 
+    def history(self, partition: int) -> str:
+        """Return the key of the hash that says how far the history of changes was read."""
+        return f"{self.app}:{{{partition}}}:history"
+
+    def history_prefix(self, partition: int) -> str:
+        """Return what a customer's id is appended to: their newest changes."""
+        return f"{self.app}:{{{partition}}}:h:"
+
+    def flows(self, partition: int) -> tuple[str, str]:
+        """Return the keys of two hashes of entries and exits: segment -> sums of the last day, minute -> segments'."""
+        return f"{self.app}:{{{partition}}}:flows", f"{self.app}:{{{partition}}}:minutes"
+
 
 def escape_glob(text: str) -> str:
     """Return `text` as a pattern of Redis that matches nothing but itself."""

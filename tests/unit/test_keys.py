@@ -18,6 +18,9 @@ def test_the_keys_of_a_partition_share_the_hash_tag_of_its_number() -> None:
     assert names.outbox(7) == "segue:{7}:outbox"
     assert names.sizes(7) == "segue:{7}:sizes"
     assert names.views(7) == "segue:{7}:views"
+    assert names.history(7) == "segue:{7}:history"
+    assert names.history_prefix(7) + "c42" == "segue:{7}:h:c42"
+    assert names.flows(7) == ("segue:{7}:flows", "segue:{7}:minutes")
     assert names.webhooks_of(7) == "segue:{7}:webhooks"
     assert names.webhook_lane(7, "ep_1", 2, "due") == "segue:{7}:webhooks:ep_1:2:due"
     assert names.webhook_dead(7, "ep_1") == "segue:{7}:webhooks:ep_1:dead"
