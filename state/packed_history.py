@@ -46,6 +46,10 @@ def unpack(value: bytes) -> list[bytes]:
         raise ValueError(message)
     inflate = zlib.decompressobj(_RAW, _DICTIONARY)
     try:
-        return (inflate.decompress(value[1:]) + inflate.flush()).split(_BETWEEN)
+        text = inflate.decompress(value[1:])
     except zlib.error as error:
         raise ValueError(str(error)) from error
+    if not inflate.eof:
+        message = "a history that was cut short"
+        raise ValueError(message)
+    return text.split(_BETWEEN)

@@ -46,8 +46,12 @@ _decoder = msgspec.msgpack.Decoder(Entry)
 
 def change_id(app_id: str, change: Change) -> str:
     """Return the change's id: the same change computed again has the same one."""
-    parts = [app_id, change.customer, change.seq, change.segment, change.change, change.at]
-    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:_ID_CHARS]
+    return id_of(app_id, change.customer, change.seq, change.segment, change.change, change.at)
+
+
+def id_of(app_id: str, *parts: str | int | None) -> str:
+    """Return the id of a change with this customer, seq, segment, change and instant (ms)."""
+    return hashlib.sha256(orjson.dumps([app_id, *parts])).hexdigest()[:_ID_CHARS]
 
 
 def size_name(change: Change) -> str:

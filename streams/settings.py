@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     )
     http_origins: Names = Field([], description="Origins whose pages may send and ask, with commas; `*` is all.")
     http_connections: int = Field(4_000, ge=1, le=1_000_000, description="Connections at once, at most.")
+    http_streams: int = Field(
+        2_000, ge=1, le=1_000_000, description="Clients of the stream at once, at most; each is a connection, too."
+    )
     http_in_flight: int = Field(
         64 * 1024**2,
         ge=48 * 1024**2,
@@ -126,6 +129,9 @@ class Settings(BaseSettings):
     webhooks_networks: Networks = Field(
         [],
         description="Networks that webhooks may go to though they are not public, with commas: `10.1.0.0/16,fd00::/8`.",
+    )
+    http_history: int = Field(
+        50, ge=0, le=1_000, description="Changes of each customer that are kept to be looked up; 0 keeps none."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 

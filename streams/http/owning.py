@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
     Run = Callable[[int], Awaitable[None]]
+    Owning = Callable[[Settings, str, str, Run], contextlib.AbstractAsyncContextManager[None]]
 
 log = logging.getLogger(__name__)
 

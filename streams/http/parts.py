@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.http.metrics import Metrics
+from streams.http.owning import owning
 
 if TYPE_CHECKING:
     from streams.http.broker import Broker
     from streams.http.direct import Handler
     from streams.http.keyring import KeyRing
+    from streams.http.owning import Owning
     from streams.settings import Settings
 
 
@@ -22,5 +24,7 @@ class HttpParts:
     keys: KeyRing
     broker: Broker
     metrics: Metrics = field(default_factory=Metrics)
+    owning: Owning = owning
+    """How an edge has its share of a topic's partitions worked on."""
     direct: dict[str, Handler] = field(default_factory=dict)
     """What POST to a path, or GET of one that ends in `{id}`, calls without the framework; routes of their edge too."""

@@ -18,7 +18,7 @@ from streams.http.parts import HttpParts
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from streams.http.broker import Broker
     from streams.http.direct import Handler
@@ -149,11 +149,18 @@ class Served:
 
 
 @contextlib.asynccontextmanager
+async def owns_nothing(settings: Settings, group: str, topic: str, run: Callable[[int], object]) -> AsyncIterator[None]:
+    """Stand for `streams.http.owning.owning`: no partition is this process's."""
+    del settings, group, topic, run
+    yield
+
+
+@contextlib.asynccontextmanager
 async def served(**settings: Any) -> AsyncIterator[Served]:
     """Run the app with every edge."""
     broker, store = FakeBroker(), FakeKeys()
     ring = KeyRing(store.load)
-    parts = HttpParts(Settings(**settings), ring, cast("Broker", broker))
+    parts = HttpParts(Settings(**settings), ring, cast("Broker", broker), owning=owns_nothing)
     app = make_app(parts, {"broker": broker.check, "redis": store.ping})
     async with contextlib.AsyncExitStack() as stack:
         for edge in EDGES.values():
