@@ -24,8 +24,10 @@ class Keys:
         self.app = app
         self.rules = f"{app}:rules"
         self.access = f"{app}:keys"
+        self.token_secrets = f"{app}:token-secrets"
         self.webhooks = f"{app}:webhooks"
         self.view_prefix = f"{app}:customer:"
+        self.view_pattern = f"{escape_glob(self.view_prefix)}*"
         self.everything = f"{escape_glob(app)}:*"
 
     def scan_pattern(self, partition: int) -> str:

@@ -196,6 +196,11 @@ class MemoryStore:
         following = cursor + limit
         return following if following < len(profiles) else 0, list(islice(profiles, cursor, following))
 
+    async def viewed(self, cursor: int, limit: int) -> tuple[int, list[str]]:
+        """Scan all customers who have a view, in the order in which they got one."""
+        following = cursor + limit
+        return following if following < len(self._views) else 0, list(islice(self._views, cursor, following))
+
     async def active_ruleset(self) -> ActiveRuleset | None:
         """Return the active ruleset, None where none was applied yet."""
         return self._ruleset

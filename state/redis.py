@@ -150,11 +150,12 @@ class RedisStore:
 
     async def customers(self, partition: int, cursor: int, limit: int) -> tuple[int, list[str]]:
         """Scan the partition's customers. An id may come twice; each that stays throughout comes at least once."""
-        prefix = self._names.profile_prefix(partition)
-        asked = ("SCAN", cursor, "MATCH", self._names.scan_pattern(partition), "COUNT", limit)
-        following, keys = await self._ask("scan customers", *asked)
-        skip = len(prefix.encode())
-        return int(following), [key[skip:].decode() for key in keys]
+        prefix, pattern = self._names.profile_prefix(partition), self._names.scan_pattern(partition)
+        return await self._scan("scan customers", prefix, pattern, cursor, limit)
+
+    async def viewed(self, cursor: int, limit: int) -> tuple[int, list[str]]:
+        """Scan all customers who have a view. An id may come twice; each that stays throughout comes at least once."""
+        return await self._scan("scan views", self._names.view_prefix, self._names.view_pattern, cursor, limit)
 
     async def active_ruleset(self) -> ActiveRuleset | None:
         """Return the active ruleset, None where none was applied yet."""
@@ -179,6 +180,11 @@ class RedisStore:
             cursor = int(following)
             if cursor == 0:
                 return
+
+    async def _scan(self, what: str, prefix: str, pattern: str, cursor: int, limit: int) -> tuple[int, list[str]]:
+        following, keys = await self._ask(what, "SCAN", cursor, "MATCH", pattern, "COUNT", limit)
+        skip = len(prefix.encode())
+        return int(following), [key[skip:].decode() for key in keys]
 
     async def _ask(self, what: str, *command: Argument) -> Any:
         return await self._link.patiently(what, lambda: self._link.execute(*command))

@@ -127,6 +127,9 @@ class Store(Protocol):
         Some may be none, an id may come twice, and `limit` is a wish. Each that stays throughout comes at least once.
         """
 
+    async def viewed(self, cursor: int, limit: int) -> tuple[int, list[str]]:
+        """Scan the ids of all customers who have a view, as `customers` does; the app has them in no order."""
+
     async def active_ruleset(self) -> ActiveRuleset | None:
         """Return the active ruleset, None where none was applied yet."""
 

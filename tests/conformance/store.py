@@ -524,6 +524,22 @@ async def scans_every_customer(store: Store) -> None:
 
 
 @law
+async def scans_every_view(store: Store) -> None:
+    """A scan of the views finds each customer who has one, whatever their id holds, and nobody who has none."""
+    ids = {f"c{index}" for index in range(1_000)} | set(STRANGE_IDS)
+    await (await take_over(store, 1)).commit(profiles={"without a view": b"x"})
+    await store.write_views(dict.fromkeys(ids, (1, b'{"rev":1}')))
+    for limit in (7, 1_000, 5_000):
+        found: set[str] = set()
+        cursor, some = await store.viewed(0, limit)
+        found.update(some)
+        while cursor:
+            cursor, some = await store.viewed(cursor, limit)
+            found.update(some)
+        assert found == ids
+
+
+@law
 async def numbers_rulesets(store: Store) -> None:
     """Each other version that is made active gets the next number; the active one keeps its own."""
     assert await store.activate("aaa", "source a") == ActiveRuleset(1, "aaa", "source a")

@@ -27,6 +27,7 @@ def test_the_keys_of_a_partition_share_the_hash_tag_of_its_number() -> None:
     assert names.profile_prefix(7) + "c42" == "segue:{7}:c:c42"
     assert names.scan_pattern(7) == "segue:{7}:c:*"
     assert names.view_prefix + "c42" == "segue:customer:c42"
+    assert names.view_pattern == "segue:customer:*"
     assert names.rules == "segue:rules"
     assert names.everything == "segue:*"
 
