@@ -1,7 +1,7 @@
 """The topics: their names, how they are made, and what is wrong with ones that exist.
 
 Three carry events and changes; three more are there for online models, and a worker whose ruleset has none needs and
-opens none of them.
+opens none of them. One has the deliveries that webhooks gave up; who delivers needs it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Topics:
     samples: str
     models: str
     model_events: str
+    spent: str
 
     @classmethod
     def named(cls, settings: Settings) -> Topics:
@@ -60,11 +61,13 @@ class Topics:
             samples=f"{prefix}training-samples",
             models=f"{prefix}models",
             model_events=f"{prefix}model-events",
+            spent=f"{prefix}webhooks-dead",
         )
 
-    def all(self, *, models: bool = True) -> tuple[str, ...]:
-        """Return the names, without `models` those that every app needs."""
-        return self.events, self.changes, self.rejected, *(self.of_models() if models else ())
+    def all(self, *, models: bool = True, webhooks: bool = True) -> tuple[str, ...]:
+        """Return the names, without `models` and `webhooks` those that every app needs."""
+        more = (*(self.of_models() if models else ()), *((self.spent,) if webhooks else ()))
+        return self.events, self.changes, self.rejected, *more
 
     def of_models(self) -> tuple[str, str, str]:
         """Return the names of those that models need; each has one partition."""
@@ -84,10 +87,10 @@ class Finding:
         return f"{self.topic}: {self.message}"
 
 
-async def create_topics(settings: Settings, *, models: bool = True) -> list[str]:
+async def create_topics(settings: Settings, *, models: bool = True, webhooks: bool = True) -> list[str]:
     """Create those that are missing, and return their names; raises `ServiceError` or `TopicError`.
 
-    Without `models` those that models need are left out.
+    Without `models` and `webhooks` those that they need are left out.
     """
     topics = Topics.named(settings)
     async with _admin(settings.broker) as admin:
@@ -101,7 +104,7 @@ async def create_topics(settings: Settings, *, models: bool = True) -> list[str]
             topics.samples: {RETENTION: str(settings.samples_retention)},
             topics.models: {CLEANUP: COMPACT, **OLD_VERSIONS},
         }
-        names = topics.all(models=models)
+        names = topics.all(models=models, webhooks=webhooks)
         wanted = [
             _new(name, counts.get(name, 1), settings.replication, configs.get(name, {}))
             for name in names
@@ -117,14 +120,17 @@ async def create_topics(settings: Settings, *, models: bool = True) -> list[str]
         return [topic.name for topic in wanted]
 
 
-async def check_topics(settings: Settings, *, models: bool) -> list[Finding]:
-    """Return what is wrong with the topics, with `models` also with those that models need; raises `ServiceError`."""
+async def check_topics(settings: Settings, *, models: bool, webhooks: bool = False) -> list[Finding]:
+    """Return what is wrong with the topics; raises `ServiceError`.
+
+    With `models` and `webhooks` those that they need must be there too.
+    """
     topics = Topics.named(settings)
     async with _admin(settings.broker) as admin:
         there = await _partitions(admin, topics)
         findings = [
             Finding(name, "there is no such topic; `segue topics` creates it")
-            for name in topics.all(models=models)
+            for name in topics.all(models=models, webhooks=webhooks)
             if name not in there
         ]
         if models:

@@ -161,14 +161,8 @@ class Queues(Protocol):
     async def standing(self, lanes: Sequence[Lane]) -> list[Standing]:
         """Return how these lanes stand."""
 
-    async def enqueue(
-        self, partition: int, epoch: int, now_ms: int, batches: Sequence[Batch]
-    ) -> list[list[int] | None]:
-        """Put deliveries at their customers' ends of lanes of one partition.
-
-        Returns for each batch the numbers of its deliveries, negative for those that are not their customer's first;
-        None where the lane stands elsewhere than `before`, and nothing was written. Raises `Fenced`.
-        """
+    async def enqueue(self, partition: int, epoch: int, now_ms: int, batches: Sequence[Batch]) -> list[Added]:
+        """Put deliveries at the ends of their customers' lines, in lanes of one partition. Raises `Fenced`."""
 
     async def settle(self, partition: int, epoch: int, now_ms: int, settled: Sequence[Settled]) -> list[Following]:
         """Write what came of attempts in one partition; return, for each, who is next. Raises `Fenced`."""

@@ -33,7 +33,7 @@ def topics(
 
 async def _topics(settings: Settings, *, create: bool) -> None:
     created = await create_topics(settings) if create else []
-    findings = await check_topics(settings, models=True)
+    findings = await check_topics(settings, models=True, webhooks=True)
     at_fault = {finding.topic for finding in findings}
     for name in Topics.named(settings).all():
         if name not in at_fault:

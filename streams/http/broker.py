@@ -28,9 +28,10 @@ _ANSWER_S = 2.0
 class Broker:
     """The broker as the edges see it: `producer` is None until it was reached and its topics are as they must be."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Nothing is connected yet."""
+    def __init__(self, settings: Settings, *, webhooks: bool = False) -> None:
+        """Nothing is connected yet; with `webhooks` their topic must be there too."""
         self._settings = settings
+        self._webhooks = webhooks
         self.producer: AIOKafkaProducer | None = None
 
     @contextlib.asynccontextmanager
@@ -83,7 +84,8 @@ class Broker:
                 said = str(error)
 
     async def _connect(self) -> None:
-        findings = [finding for finding in await check_topics(self._settings, models=False) if finding.fatal]
+        found = await check_topics(self._settings, models=False, webhooks=self._webhooks)
+        findings = [finding for finding in found if finding.fatal]
         if findings:
             raise TopicError("\n".join(map(str, findings)))
         producer = AIOKafkaProducer(

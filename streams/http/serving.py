@@ -47,7 +47,7 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
         stack.push_async_callback(store.close)
         keys = KeyRing(store.all)
         await stack.enter_async_context(keys.kept_fresh())
-        broker = Broker(settings)
+        broker = Broker(settings, webhooks="webhooks" in (edges or EDGES))
         await stack.enter_async_context(broker.connected())
         parts = HttpParts(settings, keys, broker)
         app = make_app(parts, {"broker": broker.check, "redis": store.ping})

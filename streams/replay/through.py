@@ -292,7 +292,7 @@ async def _own_names(plan: Plan, settings: Settings) -> AsyncIterator[tuple[Sett
     store = RedisStore(own.redis, name, require_durable=False)
     await store.start()
     try:
-        await create_topics(own, models=bool(plan.ruleset.models))
+        await create_topics(own, models=bool(plan.ruleset.models), webhooks=False)
         yield own, store, name
     finally:
         async with contextlib.AsyncExitStack() as cleaning:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from prometheus_client import CollectorRegistry
 
     from streams.http.webhooks.attempt import Outcome
@@ -19,6 +22,7 @@ class WebhookMeasures:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Begin at nothing."""
+        self._registry = registry
         self.attempts = Counter(
             "segue_webhook_attempts",
             "Attempts made, by what came of them: a status's class, 429, 410, or why there was none.",
@@ -27,18 +31,6 @@ class WebhookMeasures:
         )
         self.seconds = Histogram(
             "segue_webhook_attempt_seconds", "Time of an attempt.", registry=registry, buckets=_BUCKETS
-        )
-        self.waiting = Gauge(
-            "segue_webhook_waiting",
-            "Deliveries that wait in Redis, in the partitions of this process.",
-            ("endpoint",),
-            registry=registry,
-        )
-        self.behind = Gauge(
-            "segue_webhook_behind",
-            "Records of the change topic that were read for others and not for this endpoint yet, as far as is known.",
-            ("endpoint",),
-            registry=registry,
         )
         self.dead = Counter("segue_webhook_dead", "Deliveries given up.", registry=registry)
         self.past = Counter(
@@ -52,11 +44,29 @@ class WebhookMeasures:
         self.attempts.labels(_name(outcome)).inc()
         self.seconds.observe(outcome.seconds)
 
-    def forget(self, endpoint: str) -> None:
-        """Show an endpoint no more."""
-        for gauge in (self.waiting, self.behind):
-            if (endpoint,) in gauge._metrics:  # noqa: SLF001 - `remove` warns of one that is not there
-                gauge.remove(endpoint)
+    def show(self, standings: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
+        """Show, when asked: endpoint -> how many deliveries wait, and how many records its reading is behind."""
+        self._registry.register(_Standings(standings))
+
+
+class _Standings:
+    def __init__(self, standings: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
+        self._standings = standings
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        waiting = GaugeMetricFamily(
+            "segue_webhook_waiting", "Deliveries that wait in Redis, in this process's partitions.", labels=["endpoint"]
+        )
+        behind = GaugeMetricFamily(
+            "segue_webhook_behind",
+            "Records read for other endpoints and not for this one yet, in this process's partitions.",
+            labels=["endpoint"],
+        )
+        for endpoint, (count, records) in self._standings().items():
+            waiting.add_metric([endpoint], count)
+            behind.add_metric([endpoint], records)
+        yield waiting
+        yield behind
 
 
 def _name(outcome: Outcome) -> str:
