@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Kind = Literal["write", "read", "admin"]
+_FINGERPRINT_CHARS = 16
+
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -29,6 +31,11 @@ class AccessKey(NamedTuple):
     kind: Kind
     digest: bytes
     created_ms: int
+
+    @property
+    def fingerprint(self) -> str:
+        """By which what the key has signed for names it: of a key made anew under the same name it is another."""
+        return hashlib.sha256(self.digest).hexdigest()[:_FINGERPRINT_CHARS]
 
 
 class AccessKeys:

@@ -56,6 +56,7 @@ class TopicReader:
         partitions: Iterable[int] | None = None,
         deadline_s: float = 30.0,
         fetch_wait_ms: int = 20,
+        fetch_bytes: int = _BYTES_A_FETCH,
     ) -> None:
         """Connect to nothing yet.
 
@@ -68,6 +69,8 @@ class TopicReader:
         fetch_wait_ms
             How long the broker may hold a fetch that finds nothing. Kafka ends it at the first record, the embedded
             broker does not: there it is how late a record may be read.
+        fetch_bytes
+            How much of each partition is read ahead, about: it stands in memory.
         """
         self._broker = broker
         self._topic = topic
@@ -78,7 +81,7 @@ class TopicReader:
             auto_offset_reset="none",
             enable_auto_commit=False,
             fetch_max_wait_ms=fetch_wait_ms,
-            max_partition_fetch_bytes=_BYTES_A_FETCH,
+            max_partition_fetch_bytes=fetch_bytes,
         )
         self._places: list[TopicPartition] = []
 
@@ -108,6 +111,16 @@ class TopicReader:
     def seek(self, partition: int, offset: int) -> None:
         """Read a partition on from an offset."""
         self._consumer.seek(TopicPartition(self._topic, partition), offset)
+
+    async def position(self, partition: int) -> int:
+        """Return the next offset of a partition: it passes what is never handed out. Raises `ServiceError`."""
+        async with self._patience():
+            return int(await self._consumer.position(TopicPartition(self._topic, partition)))
+
+    def highwater(self, partition: int) -> int | None:
+        """Return the end of a partition as of the newest fetch; None before there was one."""
+        end = self._consumer.highwater(TopicPartition(self._topic, partition))
+        return None if end is None else int(end)
 
     async def bounds(self) -> dict[int, Bounds]:
         """Return what each partition holds now; reading goes on at its beginning. Raises `ServiceError`.
@@ -173,7 +186,7 @@ class TopicReader:
         """
         ends = {partition: bounds.end for partition, bounds in (await self.bounds()).items()}
         # the position passes what compaction and control records leave out
-        while any([await self._position(place) < ends[place.partition] for place in self._places]):
+        while any([await self.position(partition) < end for partition, end in ends.items()]):
             async with self._patience():
                 records = await self.some()
             yield records
@@ -195,10 +208,6 @@ class TopicReader:
         for place, first in begins.items():
             self._consumer.seek(place, first)
         return {place.partition: int(first) for place, first in begins.items()}
-
-    async def _position(self, place: TopicPartition) -> int:
-        async with self._patience():
-            return int(await self._consumer.position(place))
 
     @contextlib.asynccontextmanager
     async def _patience(self) -> AsyncIterator[None]:

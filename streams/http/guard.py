@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from streams.http.connection import EXTENSION, Connection
 from streams.http.errors import flat
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ class Guard(HttpToolsProtocol):
         self._head_bytes = 0
         self._silent_bytes = 0
         self._deadline: TimerHandle | None = None
+        self._connection = Connection()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Take the connection, or turn it away where there are too many."""
         super().connection_made(transport)
+        self._connection = Connection(transport)
         if len(self.connections) > self.most_connections:
             self._refuse(503, "too_many_connections", "too many connections; come again", retry=True)
         else:
@@ -52,6 +55,12 @@ class Guard(HttpToolsProtocol):
         """Forget it."""
         self._disarm()
         super().connection_lost(exc)
+        self._connection.lost()
+
+    def shutdown(self) -> None:
+        """Close it where nothing is under way, and tell an answer without end to end."""
+        super().shutdown()
+        self._connection.stopping()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and count what led to nothing."""
@@ -83,6 +92,7 @@ class Guard(HttpToolsProtocol):
         """Stop the clock: the head is there."""
         self._silent_bytes = 0
         self._disarm()
+        self.scope["extensions"] = {EXTENSION: self._connection}  # type: ignore[dict-item]  # they are dicts elsewhere
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

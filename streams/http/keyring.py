@@ -14,9 +14,9 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from rules.errors import SegueError
 from state.access import digest_of, find
 from streams.http.errors import HttpError, later
+from streams.http.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 REFRESH_S = 2.0
 """How long a revoked key may still be let in while Redis answers."""
 
-_ANSWER_S = 2.0
 _LONGEST_KEY = 256
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="segue"'}
 
@@ -38,10 +37,7 @@ class KeyRing:
 
     def __init__(self, load: Callable[[], Awaitable[Sequence[AccessKey]]]) -> None:
         """Know none yet; `load` asks Redis and raises `SegueError` where it does not answer."""
-        self._load = load
-        self._rows: Sequence[AccessKey] = ()
-        self._loading = asyncio.Lock()
-        self._begun = self._answered = 0
+        self._rows: Remembered[Sequence[AccessKey]] = Remembered(load, ())
 
     @contextlib.asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
@@ -61,27 +57,28 @@ class KeyRing:
         if not presented or len(presented) > _LONGEST_KEY:
             raise _refusal(kind, "no key was given" if not presented else "this is no key")
         digest = digest_of(presented)
-        row = find(digest, self._rows)
+        row = find(digest, self._rows.value)
         if row is None:
             await self._ask_anew()
-            row = find(digest, self._rows)
+            row = find(digest, self._rows.value)
         if row is None:
             raise _refusal(kind, "no such key, or it was revoked")
         if row.kind != kind:
             raise _refusal(kind, f"this is a {row.kind} key")
         return row
 
+    def knows(self, name: str, fingerprint: str) -> bool:
+        """Whether the key of this name and fingerprint was there when Redis last told."""
+        return any(row.name == name and row.fingerprint == fingerprint for row in self._rows.value)
+
+    async def still_has(self, name: str, fingerprint: str) -> bool:
+        """Whether the key of this name and fingerprint is there; raises `HttpError` (503) where that is not known."""
+        if not self.knows(name, fingerprint):
+            await self._ask_anew()
+        return self.knows(name, fingerprint)
+
     async def _ask_anew(self) -> None:
-        """Wait for an answer to a question that was asked after this call: one at a time, shared by all that wait."""
-        wanted = self._begun + 1
-        async with self._loading:
-            if self._begun < wanted:
-                self._begun += 1
-                with contextlib.suppress(SegueError, TimeoutError):
-                    async with asyncio.timeout(_ANSWER_S):
-                        self._rows = await self._load()
-                        self._answered = self._begun
-        if self._answered < wanted:
+        if not await self._rows.anew():
             raise later(503, "keys_unchecked", "keys cannot be checked now: their store does not answer; come again")
 
     async def _refresh(self) -> None:

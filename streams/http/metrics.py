@@ -74,7 +74,8 @@ class Measured:
             method = scope["method"] if route != "other" else "any"
             count, seconds = self._known.get((route, method, status)) or self._learn(route, method, status)
             count.inc()
-            seconds.observe(time.perf_counter() - begun)
+            # an answer without end says itself when it began
+            seconds.observe(scope.get("answered_s", time.perf_counter()) - begun)
 
     def _learn(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
         found = self._metrics.requests.labels(route, method, status), self._metrics.seconds.labels(route)

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 AUTHORIZED: dict[str, Any] = {"security": [{"basic": []}, {"bearer": []}]}
 """For a route's `openapi_extra`."""
 
+AUTHORIZED_OR_TOKEN: dict[str, Any] = {"security": [*AUTHORIZED["security"], {"token": []}]}
+"""The same, of a route that a customer's token opens, too."""
+
 _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "The key as user name, with an empty password."},
-    "bearer": {"type": "http", "scheme": "bearer", "description": "The key."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The key, or a token."},
+    "token": {"type": "apiKey", "in": "query", "name": "token", "description": "A token, of `POST /v1/tokens`."},
 }
 _THEIRS = ("HTTPValidationError", "ValidationError")
 

@@ -11,15 +11,18 @@ from aiokafka.errors import KafkaTimeoutError
 
 from rules.errors import ServiceError
 from state.access import KINDS, AccessKey, digest_of
+from state.history import Flows, Place
 from streams.http.app import make_app
 from streams.http.edges import EDGES
 from streams.http.keyring import KeyRing
 from streams.http.parts import HttpParts
+from streams.http.tokens import Tokens
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
+    from state.token_secrets import TokenSecret
     from streams.http.broker import Broker
     from streams.http.direct import Handler
 
@@ -100,6 +103,36 @@ class FakeBroker:
         if self.producer is None:
             message = "the broker has not been reached yet"
             raise ServiceError(message)
+
+
+def no_tokens(keys: KeyRing) -> Tokens:
+    """Stand for tokens where no secret can be had."""
+
+    async def away() -> Sequence[TokenSecret]:
+        message = "no answer from Redis"
+        raise ServiceError(message)
+
+    return Tokens("segue", away, keys)
+
+
+class FakeHistory:
+    """Stands for `state.history.History`: nothing was read yet, or what a test puts there."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[bytes]] = {}
+        self.counted = Flows({}, None)
+
+    async def place(self, partition: int) -> Place:
+        del partition
+        return Place(None, 0)
+
+    async def changes(self, partition: int, customer: str) -> list[bytes]:
+        del partition
+        return self.kept.get(customer, [])
+
+    async def flows(self, partitions: Iterable[int]) -> Flows:
+        del partitions
+        return self.counted
 
 
 class FakeKeys:

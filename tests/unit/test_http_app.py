@@ -64,7 +64,7 @@ async def test_open_routes_need_no_key(app: Served) -> None:
 
 async def test_every_route_says_what_it_answers_and_takes(app: Served) -> None:
     document = (await app.client.get("/openapi.json")).json()
-    assert set(document["components"]["securitySchemes"]) == {"basic", "bearer"}
+    assert set(document["components"]["securitySchemes"]) == {"basic", "bearer", "token"}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation["summary"], path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rules.wording import nearest, shown
 from streams.explain import ahead, explain, meant, segments_of
@@ -49,13 +49,14 @@ def explained(engine: Engine, customer: str, data: bytes, segment: str | None, n
     profile = engine.decode(customer, data)
     segments = segments_of(engine, profile.levels)
     if segment is not None:
-        segments = meant(segments, segment) or _unknown(segments, segment)
+        segments = meant(segments, segment) or unknown_segment(segments, segment)
     behind = profile.version != engine.version
     future = None if behind else ahead(engine, engine.decode(customer, data), {one.name for one in segments})
     return explain(engine, profile, future, segments, max(profile.clock, min(now_ms, profile.due - 1)))
 
 
-def _unknown(segments: Sequence[Named], key: str) -> list[Named]:
+def unknown_segment(segments: Sequence[Named], key: str) -> NoReturn:
+    """Raise the `HttpError` (404) of a key that no segment has."""
     known = [word for one in segments for word in (one.name, one.segment, one.segmentation) if word]
     near = nearest(key, list(dict.fromkeys(known)))
     remedy = f"did you mean {near}?" if near else "GET /v1/segments lists all"
