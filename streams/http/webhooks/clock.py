@@ -37,3 +37,10 @@ class WallClock:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await event.wait()
+
+
+async def soon(event: asyncio.Event, within_s: float) -> None:
+    """Wait until the event is set, and no longer than this by the machine's time: for what is asked again and again."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()

@@ -14,7 +14,7 @@ from streams.http.owning import owning
 from streams.http.webhooks.clock import WallClock
 from streams.http.webhooks.deliveries import StoredDeliveries
 from streams.http.webhooks.directory import Directory
-from streams.http.webhooks.feed import Source
+from streams.http.webhooks.feed import source_of_topic
 from streams.http.webhooks.measures import WebhookMeasures
 from streams.http.webhooks.partition import PartitionWork, Tools
 from streams.http.webhooks.post import Post
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from state.webhooks.queues import Dead, Queues
     from streams.http.webhooks.attempt import Sender
     from streams.http.webhooks.clock import Clock
+    from streams.http.webhooks.feed import Source
     from streams.settings import Settings
 
 GROUP = "webhooks"
@@ -77,13 +78,13 @@ async def delivering(
         stack.push_async_callback(store.close)
         endpoints = Endpoints(settings.redis, settings.app_id, patience_s=_ASKED_PATIENCE_S)
         stack.push_async_callback(endpoints.close)
-        source = Source(settings, Topics.named(settings), store.load)
-        dead = SpentTopic(producer, source.topics.spent)
+        source, topics = source_of_topic(settings, store.load), Topics.named(settings)
+        dead = SpentTopic(producer, topics.spent)
         process = Process(source, queues, endpoints, sender, dead, measures, clock)
         measures.show(process.show)
         keeping = asyncio.create_task(process.directory.keep())
         stack.push_async_callback(_ended, keeping)
-        await stack.enter_async_context(owning(settings, GROUP, source.topics.changes, process.run))
+        await stack.enter_async_context(owning(settings, GROUP, topics.changes, process.run))
         yield await stack.enter_async_context(stored_deliveries(settings, clock.now_ms, process.directory.hurry))
 
 
@@ -108,7 +109,7 @@ class Process:
         self._measures = measures
         self._clock = clock
         self._works: dict[int, PartitionWork] = {}
-        self.directory = Directory(endpoints, self._post, clock)
+        self.directory = Directory(endpoints, self._post)
 
     async def run(self, partition: int) -> None:
         """Deliver for one partition, without end; raises `SegueError`."""
@@ -139,7 +140,7 @@ class Process:
 
     def _share(self) -> float:
         """Return which part of the partitions is this process's."""
-        return max(1, len(self._works)) / self._source.settings.partitions
+        return max(1, len(self._works)) / self._source.partitions
 
     async def _give_up(self, endpoint: str, dead: Dead) -> None:
         await self._dead.put(endpoint, dead)

@@ -9,29 +9,28 @@ from typing import TYPE_CHECKING, Final
 
 from rules.errors import SegueError
 from state.webhooks.endpoints import UnknownEndpoint
+from streams.http.webhooks.clock import soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from state.webhooks.endpoints import Endpoint, Endpoints
-    from streams.http.webhooks.clock import Clock
     from streams.http.webhooks.post import Post
 
 log = logging.getLogger(__name__)
 
-REFRESH_MS: Final = 1_000
+REFRESH_S: Final = 1.0
 """How late a change of an endpoint may be noticed. None is missed by that: a record says where its reading begins."""
 
 
 class Directory:
     """All endpoints of the app as Redis last told them, each with a `Post`."""
 
-    def __init__(self, endpoints: Endpoints, make: Callable[[Endpoint], Post], clock: Clock) -> None:
+    def __init__(self, endpoints: Endpoints, make: Callable[[Endpoint], Post]) -> None:
         """Know none yet; `make` opens the post of an endpoint."""
         self.posts: dict[str, Post] = {}
         self._endpoints = endpoints
         self._make = make
-        self._clock = clock
         self._soon = asyncio.Event()
         self._lock = asyncio.Lock()
         self._listeners: set[asyncio.Event] = set()
@@ -59,7 +58,7 @@ class Directory:
                 if str(error) != said:
                     log.warning("%s; trying again", error)
                 said = str(error)
-            await self._clock.wait(self._soon, self._clock.now_ms() + REFRESH_MS)
+            await soon(self._soon, REFRESH_S)
 
     def hurry(self) -> None:
         """Have it done at once."""

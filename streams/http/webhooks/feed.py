@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from rules.errors import ServiceError
 from state.glance import glance
@@ -17,18 +17,19 @@ from state.webhooks.queues import Batch, Delivery
 from streams.changes import source_of
 from streams.http.webhooks.matching import found
 from streams.reader import OutOfRange, TopicReader
+from streams.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from state.webhooks.queues import Added, Lane, Queues
     from streams.http.webhooks.clock import Clock
     from streams.http.webhooks.lane import LaneWork
     from streams.http.webhooks.matching import Found, Wanted
     from streams.http.webhooks.measures import WebhookMeasures
-    from streams.reader import Record
+    from streams.reader import Bounds, Record
     from streams.settings import Settings
-    from streams.topics import Topics
 
     Spawn = Callable[[Coroutine[Any, Any, None]], object]
     LoadProfiles = Callable[[int, Sequence[str]], Awaitable[Sequence[bytes | None]]]
@@ -68,12 +69,36 @@ class Reading:
         self.places: set[Place] = set()
 
 
-class Source(NamedTuple):
-    """What a feed reads from: the broker, the topic, and the profiles for traits."""
+class Reader(Protocol):
+    """What reads one partition: see `streams.reader.TopicReader`."""
 
-    settings: Settings
-    topics: Topics
+    async def bounds(self) -> Mapping[int, Bounds]:
+        """Return what the partition's log holds."""
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read on from an offset."""
+
+    async def some(self) -> Sequence[Record]:
+        """Return the next records, after a short wait none; raises `OutOfRange`."""
+
+
+class Source(NamedTuple):
+    """Where changes come from: the app, how many partitions the topic has, a reader of one, and profiles for traits."""
+
+    app_id: str
+    partitions: int
+    reader: Callable[[int], AbstractAsyncContextManager[Reader]]
     profiles: LoadProfiles
+
+
+def source_of_topic(settings: Settings, profiles: LoadProfiles) -> Source:
+    """Return the change topic itself."""
+    topic = Topics.named(settings).changes
+
+    def reader(partition: int) -> TopicReader:
+        return TopicReader(settings.broker, topic, partitions=[partition], fetch_wait_ms=settings.fetch_wait)
+
+    return Source(settings.app_id, settings.partitions, reader, profiles)
 
 
 class Feed:
@@ -88,7 +113,7 @@ class Feed:
         self._partition = partition
         self._epoch = epoch
         self._source = source
-        self._app = source_of(source.settings.app_id)
+        self._app = source_of(source.app_id)
         self._queues = queues
         self._clock = clock
         self._measures = measures
@@ -141,7 +166,7 @@ class Feed:
         said, pause_s = "", _FIRST_PAUSE_S
         while reading in self._readings:
             try:
-                async with self._room, self._reader() as reader:
+                async with self._room, self._source.reader(self._partition) as reader:
                     await self._read_with(reader, reading)
             except ServiceError as error:  # deliveries go on while the broker is away
                 reading.begun = False
@@ -151,7 +176,7 @@ class Feed:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def _read_with(self, reader: TopicReader, reading: Reading) -> None:
+    async def _read_with(self, reader: Reader, reading: Reading) -> None:
         await self._seek(reader, reading)
         while reading.places:
             try:
@@ -163,23 +188,17 @@ class Feed:
                 await self._take(reading, records)
         self._readings.discard(reading)  # before anything is awaited: a lane may want to enter it
 
-    def _reader(self) -> TopicReader:
-        settings, topic = self._source.settings, self._source.topics.changes
-        return TopicReader(settings.broker, topic, partitions=[self._partition], fetch_wait_ms=settings.fetch_wait)
-
-    async def _seek(self, reader: TopicReader, reading: Reading) -> None:
+    async def _seek(self, reader: Reader, reading: Reading) -> None:
         """Stand where the reading is to begin, or at the nearest offset that the log has."""
         first, end = (await reader.bounds())[self._partition]
         wanted = reading.position
         position = min(max(wanted, first), end)
-        topic = self._source.topics.changes
         if wanted < first:
             self._measures.past.inc(first - wanted)
-            log.error("%s/%d: %d records are past retention for webhooks", topic, self._partition, first - wanted)
+            log.error("partition %d: %d changes are past retention for webhooks", self._partition, first - wanted)
         elif wanted > end:
-            log.error("%s/%d: ends at %d, before webhooks' %d: was it made anew?", topic, self._partition, end, wanted)
-            for place in reading.places:
-                place.work.look()
+            text = "partition %d: the changes end at %d, before webhooks' %d: was the topic made anew?"
+            log.error(text, self._partition, end, wanted)
         reading.position = position
         reading.begun = True
         reader.seek(self._partition, position)

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from state.webhooks.queues import Lane
-from streams.http.webhooks.directory import REFRESH_MS
+from streams.http.webhooks.clock import soon
+from streams.http.webhooks.directory import REFRESH_S
 from streams.http.webhooks.feed import Feed, Place
 from streams.http.webhooks.lane import LaneWork
 from streams.http.webhooks.matching import Wanted
@@ -108,7 +109,6 @@ class PartitionWork:
         return {lane.endpoint: (work.waiting, self._feed.behind(lane)) for lane, work in self._works.items()}
 
     async def _keep(self, changed: asyncio.Event) -> None:
-        clock = self._tools.clock
         self._poked = await self._tools.queues.poked(self._partition)
         while True:
             changed.clear()
@@ -118,7 +118,7 @@ class PartitionWork:
                 self._poked = poked
                 for work in self._works.values():
                     work.look()
-            await clock.wait(changed, clock.now_ms() + REFRESH_MS)
+            await soon(changed, REFRESH_S)
 
     async def _reconcile(self) -> None:
         """Have a lane for each endpoint, and none for those that are gone."""
@@ -172,4 +172,4 @@ class PartitionWork:
 
     def _share(self, endpoint: Endpoint) -> int:
         """Return how many may wait in one of the endpoint's lanes: their sum is no more than all that may."""
-        return max(1, endpoint.max_waiting // self._tools.source.settings.partitions)
+        return max(1, endpoint.max_waiting // self._tools.source.partitions)
