@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 JSON = "application/json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Fault(BaseModel):
@@ -101,7 +103,18 @@ async def _frameworks(request: Request, error: Exception) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: f"this route does not take {request.method}; /openapi.json says what it takes",
     }
     message = messages.get(status, str(error.detail))
-    return flat(status, status.name.lower(), message, headers=error.headers)
+    headers = {"Allow": _allowed(request)} if status == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
+    return flat(status, status.name.lower(), message, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods that a path takes: of several routes at one path the framework names the first one's."""
+    asked = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": []}
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(route.matches({**asked, "method": method})[0] is Match.FULL for route in request.app.routes)
+    )
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

@@ -19,8 +19,9 @@ from yarl import URL
 
 from state.webhooks.endpoints import Endpoint
 from streams.http.webhooks.addresses import AddressGuard
+from streams.http.webhooks.masks import masked
 from streams.http.webhooks.outbound import NoReplyError, Outbound
-from streams.http.webhooks.sender import HttpSender, masked, seconds_of
+from streams.http.webhooks.sender import HttpSender, seconds_of
 from streams.http.webhooks.signing import make_secret
 
 if TYPE_CHECKING:

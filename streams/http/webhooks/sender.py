@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from streams.http.webhooks.attempt import ATTEMPT_S, Outcome
+from streams.http.webhooks.masks import masked
 from streams.http.webhooks.outbound import NoReplyError
 from streams.http.webhooks.signing import signed_headers
 from streams.http.webhooks.urls import check_url
@@ -16,17 +17,12 @@ if TYPE_CHECKING:
     from state.webhooks.endpoints import Endpoint
     from streams.http.webhooks.addresses import AddressGuard
     from streams.http.webhooks.attempt import Failure
-    from streams.http.webhooks.outbound import Outbound, Reply
+    from streams.http.webhooks.masks import masked
+from streams.http.webhooks.outbound import Outbound, Reply
 
 SHOWN_CHARS = 200
 """Of an answer's body that are shown: enough for an error's message, too little to read another's data by."""
 
-MASK = "***"
-
-_LEAST_MASKED = 4
-"""Characters of a header's value that is masked where it comes back: of `1` or `on` nobody learns anything."""
-
-_LEAST_WORD = 8
 _LONGEST_WAIT_S = 365 * 86_400
 _JSON = {"Content-Type": "application/json"}
 
@@ -90,19 +86,3 @@ def _shown(body: bytes, hidden: tuple[str, ...]) -> str:
     text = masked(body.decode("utf-8", "replace"), hidden)
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
-
-
-def masked(text: str, hidden: tuple[str, ...]) -> str:
-    """Return a text in which these values, their longer words too (`Bearer …`), are masked, one cut off at its end too.
-
-    A receiver may send back what it was sent.
-    """
-    words = [word for value in hidden for word in value.split() if len(word) >= _LEAST_WORD]
-    for secret in sorted([*hidden, *words], key=len, reverse=True):
-        if len(secret) >= _LEAST_MASKED:
-            text = text.replace(secret, MASK)
-            for size in range(min(len(secret), len(text)), _LEAST_MASKED - 1, -1):
-                if text.endswith(secret[:size]):
-                    text = text[:-size] + MASK
-                    break
-    return text
