@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 OnlyOption = Annotated[
-    str | None, typer.Option("--only", metavar="EDGE", help="Serve this edge alone: ingest or lookup. All by default.")
+    str | None,
+    typer.Option("--only", metavar="EDGE", help="Serve this edge alone: ingest, lookup or webhooks. All by default."),
 ]
 HostOption = Annotated[str | None, typer.Option("--http-host", metavar="HOST", help="Where. [SEGUE_HTTP_HOST]")]
 PortOption = Annotated[
@@ -34,7 +35,7 @@ def serve(
     app_id: AppIdOption = None,
     topic_prefix: TopicPrefixOption = None,
 ) -> None:
-    """Serve HTTP until stopped: apps send events with the SDKs they have.
+    """Serve HTTP until stopped: apps send events, chat tools ask, marketing tools get signed webhooks.
 
     Each caller needs a key (`segue keys add`). SIGTERM or Ctrl-C lets what was asked be answered.
     """

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -44,6 +44,7 @@ ReadyFileOption = Annotated[
     Path | None,
     typer.Option("--ready-file", metavar="PATH", help="Write where to connect there, as JSON, once all is up."),
 ]
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 _POLL_S = 0.05
 
 
@@ -72,7 +73,9 @@ async def _up(settings: Settings, data: Path | None, ready_file: Path | None) ->
     ruleset = load_ruleset(settings.rules or Path(packs.__file__).parent)
     async with contextlib.AsyncExitStack() as stack:
         services = await stack.enter_async_context(embedded_services())
-        here = settings.model_copy(update={"broker": services.broker.address, "redis": services.valkey.url})
+        here = settings.model_copy(
+            update={"broker": services.broker.address, "redis": services.valkey.url, **_to_this_machine(settings)}
+        )
         store = RedisStore(here.redis, here.app_id)
         await store.start()
         stack.push_async_callback(store.close)
@@ -89,6 +92,11 @@ async def _up(settings: Settings, data: Path | None, ready_file: Path | None) ->
         if data is not None:
             await _send(here, data)
         await failing
+
+
+def _to_this_machine(settings: Settings) -> dict[str, Any]:
+    """Return the settings that let webhooks go to programs beside: where one tries things out, those have no TLS."""
+    return {"webhooks_http": True, "webhooks_networks": [*settings.webhooks_networks, *LOOPBACK]}
 
 
 async def _until_ready(worker: Worker, failing: asyncio.Task[None]) -> None:
@@ -131,10 +139,12 @@ segue is up, until Ctrl-C.
 Next, in another terminal:
 
   export SEGUE_BROKER={settings.broker} SEGUE_REDIS={settings.redis}
+  export SEGUE_WEBHOOKS_HTTP=true SEGUE_WEBHOOKS_NETWORKS={",".join(settings.webhooks_networks)}
   segue tail                    # segment changes as they happen
   segue customer ID             # one customer: which segments, why, what comes next
   redis-cli -u $SEGUE_REDIS GET {settings.app_id}:customer:ID   # what a chat tool reads
   curl -u {http["write_key"]}: {http["http"]}/v1/track -d '{{"userId": "c1", "event": "Order Completed"}}'
+  segue webhooks add --url http://127.0.0.1:9000/   # signed webhooks, here also without TLS and to this machine
 """)
 
 

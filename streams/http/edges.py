@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from streams.http.ingest.edge import ingest
 from streams.http.lookup.edge import lookup
+from streams.http.webhooks.edge import webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,4 +28,4 @@ class Edge(Protocol):
         """Open it for as long as the context lasts."""
 
 
-EDGES: Mapping[str, Edge] = {"ingest": ingest, "lookup": lookup}
+EDGES: Mapping[str, Edge] = {"ingest": ingest, "lookup": lookup, "webhooks": webhooks}
