@@ -20,6 +20,7 @@ from state.memory import MemoryStore
 from state.store import Commit
 from state.view import encode_view
 from streams.http.app import make_app
+from streams.http.callers import Callers
 from streams.http.keyring import KeyRing
 from streams.http.lookup.edge import routes
 from streams.http.lookup.views import view_of
@@ -27,11 +28,12 @@ from streams.http.parts import HttpParts
 from streams.replay.sender import partition_of
 from streams.settings import Settings
 from tests.conformance.store import STRANGE_IDS
-from tests.unit.http_fakes import ADMIN, READ, WRITE, FakeBroker, FakeKeys, is_flat
+from tests.unit.http_fakes import ADMIN, READ, WRITE, FakeBroker, FakeHistory, FakeKeys, is_flat, no_tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from state.history import History
     from streams.http.broker import Broker
 
 LOOKUP = "/v1/customers/lookup"
@@ -65,7 +67,8 @@ async def asked(store: MemoryStore, key: str = READ, **settings: Any) -> AsyncIt
     keys = FakeKeys()
     parts = HttpParts(Settings(**settings), KeyRing(keys.load), cast("Broker", FakeBroker()))
     app = make_app(parts, {})
-    app.include_router(routes(parts, store))
+    history = cast("History", FakeHistory())
+    app.include_router(routes(parts, store, history, Callers(parts.keys, no_tokens(parts.keys))))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://segue", auth=(key, "")) as client:
         yield client

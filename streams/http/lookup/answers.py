@@ -100,6 +100,8 @@ class CataloguedSegment(BaseModel):
     name: str
     description: str | None
     size: int = Field(description="How many customers are in, as of the newest commits.")
+    entered_24h: int = Field(description="How often customers entered in the 24 h before `flows_as_of`.")
+    exited_24h: int = Field(description="How often customers left in that time.")
     definition: dict[str, Any] | None = Field(description="As it was written; null for one that needs none.")
 
 
@@ -119,3 +121,58 @@ class Catalogue(BaseModel):
     ruleset: str = Field(description="The active version.")
     segments: list[CataloguedSegment]
     segmentations: list[CataloguedSegmentation]
+    flows_as_of: str | None = Field(
+        description="Up to when changes were counted; null while a partition was not read at all yet."
+    )
+
+
+class Cause(BaseModel):
+    """What led to a change."""
+
+    type: str = Field(description="event, timer or definition.")
+    event: str | None = None
+    message_id: str | None = None
+
+
+class KeptChange(BaseModel):
+    """One change, as it is on the topic."""
+
+    id: str
+    customer_id: str
+    seq: int = Field(description="1, 2, 3… for this customer, without gaps.")
+    change: Literal["entered", "exited"]
+    segment: str
+    segmentation: str | None
+    other: str | None = Field(description="In a segmentation: the segment left, or gone to.")
+    at: str = Field(description="When it became true.")
+    emitted_at: str = Field(description="When it went out.")
+    cause: Cause
+    because: list[Reason] = Field(description="The conditions that decided.")
+    segments: list[str] = Field(description="All that the customer was in after it.")
+    ruleset: str
+
+
+class Changes(BaseModel):
+    """A customer's newest changes."""
+
+    customer_id: str
+    as_of: str | None = Field(description="All that went out before is in; null while nothing was read yet.")
+    changes: list[KeptChange] = Field(description="The newest first; SEGUE_HTTP_HISTORY says how many are kept.")
+
+
+class InIt(BaseModel):
+    """A customer who is in a segment."""
+
+    customer_id: str
+    since: str = Field(description="When they entered it, RFC 3339.")
+    traits: dict[str, Any] = Field(description="Those that SEGUE_VIEW_TRAITS lists.")
+
+
+class MembersAnswer(BaseModel):
+    """Some customers who are in a segment."""
+
+    segment: str
+    segmentation: str | None
+    as_of: str = Field(description="Each of them was in at this instant or later.")
+    customers: list[InIt] = Field(description="In no order. A page may be short, or empty, though more follow.")
+    next_cursor: str | None = Field(description="Asks for the next page; null at the end.")

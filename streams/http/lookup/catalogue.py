@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from streams.http.lookup.rules import Compiled
 
 
-def catalogue(active: Compiled, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Return every segment and segmentation, ready for JSON; `sizes` are a store's, by full name."""
+def catalogue(active: Compiled, sizes: Mapping[str, int], flows: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """Return every segment and segmentation, ready for JSON; `sizes` and `flows` are by full name.
+
+    `flows` are entries and exits in the last 24 h.
+    """
     source = orjson.loads(active.stored.source)
     definitions = _by_key(source, "segments")
     owners = _by_key(source, "models") | _by_key(source, "segmentations")
-    segments = [*segments_of(active.engine), *_unlabelled(active.engine, sizes)]
+    segments = [*segments_of(active.engine), *unlabelled(active.engine, sizes)]
     return {
         "ruleset": active.stored.version,
         "segments": [
@@ -31,6 +34,8 @@ def catalogue(active: Compiled, sizes: Mapping[str, int]) -> dict[str, Any]:
                 "name": one.title,
                 "description": definitions.get(one.segment, {}).get("description"),
                 "size": sizes.get(one.name, 0),
+                "entered_24h": flows.get(one.name, (0, 0))[0],
+                "exited_24h": flows.get(one.name, (0, 0))[1],
                 "definition": definitions.get(one.segment),
             }
             for one in segments
@@ -52,7 +57,7 @@ def _by_key(source: dict[str, Any], section: str) -> dict[str, dict[str, Any]]:
     return {one["key"]: one for one in source.get(section) or []}
 
 
-def _unlabelled(engine: Engine, sizes: Mapping[str, int]) -> Iterator[Named]:
+def unlabelled(engine: Engine, sizes: Mapping[str, int]) -> Iterator[Named]:
     """Yield the clusters that customers are in and that the definition has no label for."""
     units = {unit.key: (index, unit) for index, unit in enumerate(engine.units) if isinstance(unit, ClusterUnit)}
     for name in sorted(sizes):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote_to_bytes
 
-from fastapi import Path
+from fastapi import Depends, Path
 
 from streams.http.errors import HttpError
 
@@ -41,3 +41,7 @@ async def customer_id(
         return unquote_to_bytes(quoted.encode("latin-1")).decode()
     except UnicodeError:
         raise HttpError(400, "bad_id", "the id is not percent-encoded UTF-8", path="id") from None
+
+
+CustomerId = Annotated[str, Depends(customer_id)]
+"""What a route takes for the id in its path."""

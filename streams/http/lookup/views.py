@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from state.view import decode_view
+from streams.http.errors import HttpError
 
 if TYPE_CHECKING:
     from state.store import Store
@@ -32,3 +33,9 @@ async def view_of(store: Store, customer: str, seq: int, wait_s: float = LONGEST
             return data
         await asyncio.sleep(min(pause_s, left_s))
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def unknown_customer() -> HttpError:
+    """Return the error of a customer of whom nothing is known."""
+    message = "no such customer: no event of theirs has been counted yet; wait_for_seq=1 waits for their first change"
+    return HttpError(404, "unknown_customer", message, path="id")
