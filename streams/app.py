@@ -24,6 +24,7 @@ from streams.poison import PoisonLimit
 from streams.producers import plain_producer
 from streams.rejected import RejectedTopic
 from streams.samples_topic import SamplesTopic
+from streams.signs import Signs
 from streams.snapshots import SnapshotFollower
 from streams.tail import TailReader
 from streams.topics import Topics, check_topics
@@ -84,7 +85,7 @@ async def build_app(
         raise TopicError("\n".join(map(str, findings)))
     fence = await _fence(settings, store)
     definitions = await Definitions.begin(store, settings, ruleset)
-    topics, counters = Topics.named(settings), Counters()
+    topics, counters, signs = Topics.named(settings), Counters(), Signs()
     async with plain_producer(settings.broker) as producer:
         parts = Parts(
             settings=settings,
@@ -94,7 +95,11 @@ async def build_app(
             clock=clock or live_clock(settings),
             fence=fence,
             tail=TailReader(
-                settings.broker, settings.app_id, topics.changes, deadline_s=settings.takeover_deadline / 1000
+                settings.broker,
+                settings.app_id,
+                topics.changes,
+                deadline_s=settings.takeover_deadline / 1000,
+                sign=signs.give,
             ),
             group=Group(settings.broker, group or settings.app_id, topics.events),
             rejected=RejectedTopic(producer, topics.rejected, settings.publish_deadline / 1000),
@@ -103,6 +108,7 @@ async def build_app(
             samples=SamplesTopic(producer, topics.samples, settings.publish_deadline / 1000),
             snapshots=SnapshotFollower(settings, topics, counters),
             counters=counters,
+            signs=signs,
             from_scratch=from_scratch,
             accept_rollback=accept_rollback,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.counters import Counters
+from streams.signs import Signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,4 +59,5 @@ class Parts:
     from_scratch: bool = False
     accept_rollback: bool = False
     counters: Counters = field(default_factory=Counters)
+    signs: Signs = field(default_factory=Signs)
     now_ms: Callable[[], int] = wall_ms

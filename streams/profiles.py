@@ -6,11 +6,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from state.engine import Engine
     from state.profile import Profile
     from state.store import Store
+    from streams.counters import Counters
 
 
 class Profiles:
@@ -29,10 +30,14 @@ class Profiles:
         self.known: dict[str, Profile] = {}
         self.unsaved: set[str] = set()
         """Customers in `known` of whom the store has nothing yet."""
+        self.hits = self.misses = 0
+        """How many of the customers that were asked for were known, and how many the store was asked for."""
 
-    async def load(self, customers: Iterable[str]) -> None:
+    async def load(self, customers: Collection[str]) -> None:
         """See to it that all these are in `known`."""
         missing = [customer for customer in customers if customer not in self.known]
+        self.hits += len(customers) - len(missing)
+        self.misses += len(missing)
         if not missing:
             return
         for customer, data in zip(missing, await self._store.load(self._partition, missing), strict=True):
@@ -41,6 +46,12 @@ class Profiles:
                 self.unsaved.add(customer)
             else:
                 self.known[customer] = self._engine.decode(customer, data)
+
+    def count(self, counters: Counters) -> None:
+        """Hand over what was found here and what was not, and begin anew."""
+        counters.cache_hits += self.hits
+        counters.cache_misses += self.misses
+        self.hits = self.misses = 0
 
     async def reload(self, customer: str) -> Profile:
         """Replace one profile by what the store has."""

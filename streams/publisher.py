@@ -23,9 +23,10 @@ from aiokafka.errors import (
 from rules.dates import format_ms
 from rules.errors import Fenced, ServiceError
 from streams.changes import headers_of, value_of
+from streams.timing import Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.structs import RecordMetadata
@@ -39,6 +40,10 @@ _AHEAD = 1
 _REFUSED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber)
 
 
+def _no_sign(partition: int) -> None:
+    del partition
+
+
 class Publisher:
     """Publishes one tenure's changes.
 
@@ -47,13 +52,27 @@ class Publisher:
     them again, and they are not sent twice.
     """
 
-    def __init__(self, right: Right, app_id: str, topic: str, partition: int, *, deadline_s: float) -> None:
-        """`deadline_s` bounds the wait for each batch of 1 MB: an idempotent producer would retry for ever."""
+    def __init__(
+        self,
+        right: Right,
+        app_id: str,
+        topic: str,
+        partition: int,
+        *,
+        deadline_s: float,
+        sign: Callable[[int], None] = _no_sign,
+    ) -> None:
+        """`deadline_s` bounds the wait for each batch of 1 MB: an idempotent producer would retry for ever.
+
+        `sign` is told the partition at each batch that the broker has; `took` times what was published.
+        """
         self._right = right
         self._app_id = app_id
         self._topic = topic
         self._partition = partition
         self._deadline_s = deadline_s
+        self._sign = sign
+        self.took = Timing()
         self.marker: int | None = None
         self.unseen: set[str] = set()
 
@@ -62,7 +81,8 @@ class Publisher:
         wanted = [entry for entry in entries if entry.id not in self.unseen]
         if wanted:
             try:
-                end = await self._send(wanted)
+                with self.took.measured():
+                    end = await self._send(wanted)
             except _REFUSED as error:
                 message = f"partition {self._partition}: the broker refuses this publisher ({error!r}): another has it"
                 raise Fenced(message) from None
@@ -101,6 +121,7 @@ class Publisher:
         async with asyncio.timeout(self._deadline_s):
             metadata = await waiting[0]
         waiting.popleft()
+        self._sign(self._partition)
         return int(metadata.offset)
 
     def _batches(self, entries: Sequence[Entry]) -> Iterator[tuple[BatchBuilder, int]]:

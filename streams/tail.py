@@ -20,7 +20,7 @@ from state.store import NO_OFFSET
 from streams.changes import COMMIT_HEADER, SOURCE_HEADER, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from aiokafka.structs import ConsumerRecord
 
@@ -58,12 +58,15 @@ class Tail:
 class TailReader:
     """Reads ends of partitions, with a consumer of its own for each reading."""
 
-    def __init__(self, broker: str, app_id: str, topic: str, *, deadline_s: float) -> None:
-        """`topic` is the change topic; `deadline_s` bounds one reading's wait for progress."""
+    def __init__(
+        self, broker: str, app_id: str, topic: str, *, deadline_s: float, sign: Callable[[int], None] | None = None
+    ) -> None:
+        """`topic` is the change topic; `deadline_s` bounds one reading's wait for progress, which `sign` is told of."""
         self._broker = broker
         self._source = source_of(app_id)
         self._topic = topic
         self._deadline_s = deadline_s
+        self._sign = sign
 
     async def read(self, partition: int, marker: int) -> Tail:
         """Read from the marker (or the log's start, where that is later) to the high watermark.
@@ -115,6 +118,8 @@ class TailReader:
                 while not (records := (await consumer.getmany(place, timeout_ms=_POLL_MS)).get(place)):
                     if await consumer.position(place) >= end:
                         return
+            if self._sign is not None:
+                self._sign(place.partition)
             for record in _below(records, end):
                 yield record
             if records[-1].offset + 1 >= end:

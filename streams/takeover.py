@@ -65,7 +65,10 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
         topics = await _check_topics(parts, partition, head)
         tail = await parts.tail.read(partition, head.marker)
         topic, deadline_s = parts.topics.changes, parts.settings.publish_deadline / 1000
-        publisher = Publisher(right, parts.settings.app_id, topic, partition, deadline_s=deadline_s)
+        publisher = Publisher(
+            right, parts.settings.app_id, topic, partition, deadline_s=deadline_s, sign=parts.signs.give
+        )
+        publisher.took = parts.counters.publish_s
         next_offset = await _check_offset(parts, partition, head, tail)
         outbox = await parts.store.outbox(partition)
         entries = [unpack_entry(data) for data in outbox if not is_sample(data)]

@@ -83,6 +83,7 @@ class Tenure:
         self._wake = asyncio.Event()
         self._expected = 0
         self._closing = self._at_work = False
+        self._taken_ms = NEVER_MS
         self._finishing: tuple[int, asyncio.Future[None]] | None = None
         self._forced_due: set[str] = set()
 
@@ -111,6 +112,13 @@ class Tenure:
     def idle(self) -> bool:
         """Whether no chunk waits and none is at work."""
         return not self._inbox and not self._at_work
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The broker's time of the first record of the oldest chunk here, None where it is idle."""
+        if self._at_work:
+            return self._taken_ms
+        return int(self._inbox[0].chunk.records[0].timestamp) if self._inbox else None
 
     def offer(self, delivery: Delivery) -> None:
         """Take a chunk that was read in this tenure."""
@@ -145,7 +153,7 @@ class Tenure:
         renew_at = loop.time() + RENEW_AFTER_S
         while not self._closing and loop.time() < renew_at and self._parts.definitions.active is self._active:
             if self._inbox:
-                self._at_work = True
+                self._at_work, self._taken_ms = True, self._inbox[0].chunk.records[0].timestamp
                 await self._take(self._inbox.popleft())
                 self._at_work = False
             if self._closing:
@@ -288,7 +296,8 @@ class Tenure:
             topics=self._topics,
             passed=passed,
         )
-        await parts.store.commit(commit)
+        with parts.counters.commit_s.measured():
+            await parts.store.commit(commit)
         self._number, self._stored_passed = number, passed
         self._stored_offset, self._trim, self._written, self._topics = self.next_offset, 0, [], None
         self._count(batch)
@@ -319,6 +328,7 @@ class Tenure:
     def _count(self, batch: Batch) -> None:
         counters = self._parts.counters
         counters.commits += 1
+        self._profiles.count(counters)
         counters.applied += batch.applied
         counters.duplicates += batch.duplicates
         counters.poison_timers += len(batch.dropped)
