@@ -12,7 +12,7 @@ from streams.http.stream.ring import BATCH_BYTES
 from streams.http.stream.wanted import Chosen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
     from typing import Protocol
 
     from streams.http.stream.entries import Gap
@@ -72,7 +72,7 @@ class Turns:
 
 async def catch_up(
     hub: Hub, reader: Source, source: bytes, position: Position, subscriber: Subscriber
-) -> AsyncIterator[Chosen]:
+) -> AsyncGenerator[Chosen, None]:
     """Yield what is between a position, at which the reader stands, and what the ring has; the position moves along.
 
     What is asked for may not come for long: then its id comes by itself. It is over, too, where the subscriber ends.
