@@ -133,7 +133,14 @@ class Settings(BaseSettings):
     http_history: int = Field(
         50, ge=0, le=1_000, description="Changes of each customer that are kept to be looked up; 0 keeps none."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+    worker_host: str = Field("127.0.0.1", description="Where a worker answers `/healthz`, `/readyz` and `/metrics`.")
+    worker_port: int | None = Field(
+        None, ge=0, le=_MOST_PORTS, description="The port of it; 0 takes a free one, and without it nothing listens."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged; customers' ids at `debug` only."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`json` logs one object a line.")
 
     chunk_size: int = Field(2_000, ge=1, le=100_000, description="Records of a partition in one commit, at most.")
     chunks_ahead: int = Field(2, ge=1, le=100, description="Chunks read ahead of the one at work, a partition.")
@@ -155,7 +162,9 @@ class Settings(BaseSettings):
         3_000, description="How long the chunk at work may take to end when its partition goes to another worker."
     )
     stall_deadline: Patience = Field(
-        120_000, description="A worker that reads nothing for so long although records wait stops with an error."
+        120_000,
+        description="A worker ends with an error when a partition gets nothing done for so long although records wait "
+        "and broker and Redis answer; whatever started it is to start it again.",
     )
     session_timeout: Patience = Field(
         6_000, description="After so long without a sign of life another worker gets the partitions."
