@@ -30,8 +30,8 @@ WIDTH = 100
 
 
 COMMANDS = (
-    "demo", "init", "check", "schema", "replay", "up", "worker", "serve", "keys", "topics", "apply", "config",
-    "tail", "customer", "models", "model", "dump",
+    "demo", "init", "check", "schema", "replay", "up", "worker", "serve", "keys", "webhooks", "topics", "apply",
+    "config", "tail", "customer", "models", "model", "dump",
 )  # fmt: skip
 """In the order in which help lists them; `segue NAME` is the function (or group) NAME of `streams/cli/NAME.py`."""
 
