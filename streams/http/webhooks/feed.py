@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from rules.errors import ServiceError
+from rules.errors import ServiceError, StateError
 from state.glance import glance
 from state.webhooks.queues import Batch, Delivery
 from streams.changes import source_of
@@ -46,21 +46,21 @@ _LONGEST_PAUSE_S = 5.0
 
 
 class Place:
-    """Where a lane stands: the next offset it is to read, and how many may wait in it."""
+    """Where a lane stands: the next offset it is to read, the one that Redis has, and how many may wait in it."""
 
     def __init__(self, lane: Lane, work: LaneWork, wanted: Wanted, offset: int, most: int) -> None:
         """`most` is the lane's share of what may wait for its endpoint."""
         self.lane = lane
         self.work = work
         self.wanted = wanted
-        self.offset = offset
+        self.offset = self.stored = offset
         self.most = most
         self.reading: Reading | None = None
         """What reads for it now; None where nothing does."""
 
 
 class Reading:
-    """One consumer and the lanes it reads for; `position` is the next offset, known once it has `begun`."""
+    """One consumer and the lanes it reads for; once it has `begun`, who enters gets all from `position` on."""
 
     def __init__(self, position: int) -> None:
         """Begin at an offset."""
@@ -170,6 +170,8 @@ class Feed:
                     await self._read_with(reader, reading)
             except ServiceError as error:  # deliveries go on while the broker is away
                 reading.begun = False
+                # what could not be enqueued is read again
+                reading.position = min((place.offset for place in reading.places), default=reading.position)
                 if str(error) != said:
                     log.warning("%s; trying again", error)
                 said = str(error)
@@ -199,6 +201,8 @@ class Feed:
         elif wanted > end:
             text = "partition %d: the changes end at %d, before webhooks' %d: was the topic made anew?"
             log.error(text, self._partition, end, wanted)
+        for place in reading.places:
+            place.offset = max(place.offset, position) if wanted <= end else position
         reading.position = position
         reading.begun = True
         reader.seek(self._partition, position)
@@ -208,16 +212,22 @@ class Feed:
             part = records[at : at + _SLICE]
             before, after = reading.position, part[-1].offset + 1
             async with self.lock:
-                await self._enqueue(reading, part, after)
-                reading.position = after
+                chosen = self._choose(reading, part)
+                reading.position = after  # before anything is awaited: who enters meanwhile is not chosen for
+                await self._enqueue(chosen, after)
                 for other in self._readings:
                     if other is not reading and other.begun and before <= other.position <= after:
                         _merge(reading, other)
                         return
 
-    async def _enqueue(self, reading: Reading, records: Sequence[Record], end: int) -> None:
+    def _choose(self, reading: Reading, records: Sequence[Record]) -> dict[Place, list[Found]]:
         changes = [change for record in records if (change := found(record, self._app)) is not None]
-        chosen = {place: self._choose(place, changes) for place in reading.places}
+        return {
+            place: [change for change in changes if change.offset >= place.offset and place.wanted.takes(change)]
+            for place in reading.places
+        }
+
+    async def _enqueue(self, chosen: Mapping[Place, Sequence[Found]], end: int) -> None:
         traits = await self._traits(chosen)
         now_ms = self._clock.now_ms()
         batches: dict[Place, Batch] = {}
@@ -226,7 +236,7 @@ class Feed:
             after = end if len(taken) <= room else taken[room].offset
             deliveries = [_delivery(place.wanted, change, traits, now_ms) for change in taken[:room]]
             if after > place.offset:
-                fields = OFFSET, str(place.offset), str(after)
+                fields = OFFSET, str(place.stored), str(after)
                 batches[place] = Batch(place.lane, *fields, deliveries, place.most)
             if after < end:
                 _leave(place)
@@ -234,18 +244,15 @@ class Feed:
         for (place, batch), result in zip(batches.items(), added, strict=True):
             await self._added(place, batch, result)
 
-    def _choose(self, place: Place, changes: Sequence[Found]) -> list[Found]:
-        return [change for change in changes if change.offset >= place.offset and place.wanted.takes(change)]
-
     async def _added(self, place: Place, batch: Batch, added: Added) -> None:
         if added.numbers is not None:
-            place.offset = int(batch.after)
+            place.offset = place.stored = int(batch.after)
             place.work.add(added.numbers, batch.deliveries, added.waiting)
             return
         _leave(place)
         if added.moved:  # a lost reply was followed by a second try
             stored = (await self._queues.standing([place.lane]))[0]
-            place.offset = place.offset if stored.offset is None else stored.offset
+            place.offset = place.stored = place.stored if stored.offset is None else stored.offset
             place.work.waiting = stored.waiting
             place.work.look()
         else:  # somebody sent dead ones again meanwhile
@@ -260,7 +267,7 @@ class Feed:
             return {}
         rows = await self._source.profiles(self._partition, customers)
         known = zip(customers, rows, strict=True)
-        return {customer: glance(customer, row).traits if row is not None else {} for customer, row in known}
+        return {customer: _traits_of(customer, row) for customer, row in known}
 
 
 def _delivery(wanted: Wanted, change: Found, traits: Mapping[str, Mapping[str, Any]], now_ms: int) -> Delivery:
@@ -269,6 +276,14 @@ def _delivery(wanted: Wanted, change: Found, traits: Mapping[str, Mapping[str, A
     known = traits[change.customer]
     chosen = {name: known[name] for name in wanted.traits if name in known}
     return Delivery(change.id, change.customer, now_ms, change.body(chosen))
+
+
+def _traits_of(customer: str, profile: bytes | None) -> Mapping[str, Any]:
+    try:
+        return {} if profile is None else glance(customer, profile).traits
+    except StateError as error:  # the worker stops at it; a change that is out is delivered
+        log.error("webhooks without traits: %s", error)
+        return {}
 
 
 def _enter(place: Place, reading: Reading) -> None:
