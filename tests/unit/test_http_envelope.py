@@ -78,7 +78,16 @@ def test_both_ways_find_the_same(items: list[Any], beside: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(
     ("body", "key"),
-    [(b'{"writeKey":"k","batch":[1]}', "k"), (b'{"writeKey":7}', None), (b"[]", None), (b"{", None), (b"{}", None)],
+    [
+        *(
+            (b'{"writeKey":"k","batch":[1]}', "k"),
+            (b'{"writeKey":7}', None),
+            (b"[]", None),
+            (b"{", None),
+            (b"{}", None),
+        ),
+        (b'{"writeKey":"\xff"}', None),
+    ],
 )
 def test_the_key_may_stand_in_the_body(body: bytes, key: str | None) -> None:
     assert key_in_body(body) == key

@@ -25,7 +25,7 @@ def read_fields(raw: bytes | Raw) -> Fields:
         return _decode(raw)
     except msgspec.ValidationError as error:
         reason, detail = "not_object", f"an event is a JSON object: {error}"
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter from a text that is no UTF-8
         reason, detail = "not_json", str(error)
     except RecursionError:
         reason, detail = "not_json", "it is nested too deep"
@@ -43,7 +43,7 @@ def text_of(value: Raw | None) -> str | None:
         return None
     try:
         return _decode_text(value)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
