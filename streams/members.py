@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import orjson
 
+from rules.errors import SegueError
+from rules.wording import nearest, shown
+from streams.explain import meant
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from state.store import Store
+    from streams.explain import Named
 
 _KEYS_A_STEP = 1_000
 _STEPS_A_PAGE = 20
 _MOST_WAITING_BYTES = 1_500  # a cursor is part of a URL
+_MEMBERS_A_PAGE = 1_000
+
+
+class UnknownSegment(SegueError):
+    """A key means no segment, or several."""
 
 
 class Member(NamedTuple):
@@ -45,6 +55,30 @@ class Page(NamedTuple):
 
     members: Sequence[Member]
     following: Cursor | None
+
+
+def one_meant(segments: Sequence[Named], key: str) -> Named:
+    """Return the one segment that a key means; raises `UnknownSegment` where there is none, or several."""
+    found = meant(segments, key)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        message = f"{shown(key)} means several segments: ask for one of {', '.join(one.name for one in found[:10])}"
+    else:
+        near = nearest(key, list(dict.fromkeys(word for one in segments for word in (one.name, one.segment))))
+        message = f"no segment has the key {shown(key)}" + (f"; did you mean {near}?" if near else "")
+    raise UnknownSegment(message)
+
+
+async def members_of(store: Store, one: Named) -> AsyncIterator[Member]:
+    """Yield all who are in a segment, some of them twice; raises `ServiceError`."""
+    members = Members(store, one.segment, one.segmentation)
+    cursor: Cursor | None = BEGIN
+    while cursor is not None:
+        page = await members.page(cursor, _MEMBERS_A_PAGE)
+        for member in page.members:
+            yield member
+        cursor = page.following
 
 
 class _In(msgspec.Struct, gc=False):

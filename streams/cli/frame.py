@@ -8,7 +8,7 @@ import importlib
 import logging
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from rules.dates import format_ms
 from rules.errors import SegueError
+from streams.logs import OURS, begin_logs, log_loops_errors
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 T = TypeVar("T")
-OURS = ("streams", "state")
+log = logging.getLogger(__name__)
 WIDTH = 100
 """Columns of a table or a chart where no terminal says how many."""
 
 
 COMMANDS = (
     "demo", "init", "check", "schema", "replay", "up", "worker", "serve", "keys", "webhooks", "topics", "apply",
-    "config", "tail", "customer", "models", "model", "dump",
+    "config", "tail", "customer", "export", "models", "model", "dump",
 )  # fmt: skip
 """In the order in which help lists them; `segue NAME` is the function (or group) NAME of `streams/cli/NAME.py`."""
 
@@ -80,19 +81,27 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def serve(work: Coroutine[Any, Any, None], log_level: str) -> None:
-    """Run a coroutine until it ends, or until SIGINT or SIGTERM: then it is cancelled, and finishes in its own way."""
-    level = getattr(logging, log_level.upper())
-    logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for ours in OURS:
-        logging.getLogger(ours).setLevel(level)
-    if level > logging.DEBUG:
-        logging.disable(logging.DEBUG)  # Faust and aiokafka build their debug records even where nobody wants them
-    asyncio.run(_until_asked(work))
+def serve(work: Coroutine[Any, Any, None], log_level: str, log_format: Literal["text", "json"] = "text") -> None:
+    """Run a coroutine until it ends, or until SIGINT or SIGTERM: then it is cancelled, and finishes in its own way.
+
+    What made it fail is the last line of the log, and the exit code is 1.
+    """
+    begin_logs(getattr(logging, log_level.upper()), log_format)
+    try:
+        asyncio.run(_until_asked(work))
+    except SegueError as error:
+        if log_format == "text":
+            raise  # its words are the last line
+        log.critical("%s", error)
+        raise typer.Exit(1) from None
+    except Exception:
+        log.critical("this is a defect of segue, or of what it runs on", exc_info=True)
+        raise typer.Exit(1) from None
 
 
 async def _until_asked(work: Coroutine[Any, Any, None]) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_loops_errors)
     task = asyncio.create_task(work)
     signals = (signal.SIGINT, signal.SIGTERM)
     asked = False

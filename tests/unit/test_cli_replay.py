@@ -233,7 +233,7 @@ def test_help_teaches_every_command() -> None:
     commands = re.findall(r"^│ ([a-z]+) ", result.output, re.MULTILINE)
     assert set(commands) == {
         "demo", "init", "check", "schema", "replay", "up", "worker", "serve", "keys", "webhooks", "topics", "apply",
-        "config", "tail", "customer", "models", "model", "dump",
+        "config", "tail", "customer", "export", "models", "model", "dump",
     }  # fmt: skip
     for command in commands:
         assert "Usage: " in CliRunner().invoke(main, [command, "--help"]).output

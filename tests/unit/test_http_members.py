@@ -15,8 +15,8 @@ from state.memory import MemoryStore
 from state.view import encode_view
 from streams.explain import Named
 from streams.http.errors import HttpError
-from streams.http.lookup.members import one_meant, read_cursor, write_cursor
-from streams.members import BEGIN, Cursor, Members
+from streams.http.lookup.members import read_cursor, write_cursor
+from streams.members import BEGIN, Cursor, Members, UnknownSegment, one_meant
 from tests.conformance.store import STRANGE_IDS
 from tests.unit.http_fakes import is_flat
 from tests.unit.test_http_lookup import asked
@@ -169,7 +169,7 @@ def test_a_key_means_one_segment_or_none() -> None:
         ("tier", "tier.gold, tier.plain"),
         ("vipp", "did you mean vip"),
     ):
-        with pytest.raises(HttpError, match=says):
+        with pytest.raises(UnknownSegment, match=says):
             one_meant(segments, key)
 
 

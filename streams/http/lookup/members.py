@@ -13,14 +13,13 @@ from fastapi import Path, Query
 from starlette.responses import Response
 
 from rules.dates import format_ms
-from rules.wording import nearest, shown
-from streams.explain import meant, segments_of
+from streams.explain import segments_of
 from streams.http.errors import JSON, HttpError
 from streams.http.lookup.answers import MembersAnswer
 from streams.http.lookup.catalogue import unlabelled
 from streams.http.lookup.openapi import answering
 from streams.http.lookup.redis import redis_or_503
-from streams.members import BEGIN, Cursor, Members
+from streams.members import BEGIN, Cursor, Members, UnknownSegment, one_meant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +61,7 @@ def add_members(router: APIRouter, store: Store, rules: ActiveRules, partitions:
         with redis_or_503():
             engine = (await rules.get()).engine
             segments = [*segments_of(engine), *unlabelled(engine, await store.sizes(partitions))]
-            one = one_meant(segments, key)
+            one = _meant(segments, key)
             place = BEGIN if cursor is None else read_cursor(cursor, one.name)
             page = await Members(store, one.segment, one.segmentation).page(place, limit)
         answer = {
@@ -75,20 +74,12 @@ def add_members(router: APIRouter, store: Store, rules: ActiveRules, partitions:
         return Response(orjson.dumps(answer), media_type=JSON)
 
 
-def one_meant(segments: Sequence[Named], key: str) -> Named:
-    """Return the one segment that a key means; raises `HttpError` (404) where there is none, or several."""
-    found = meant(segments, key)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(one.name for one in found[:10])
-        message = f"{shown(key)} means several segments: ask for one of {names}"
-    else:
-        near = nearest(key, list(dict.fromkeys(word for one in segments for word in (one.name, one.segment))))
-        message = f"no segment has the key {shown(key)}; " + (
-            f"did you mean {near}?" if near else "GET /v1/segments lists all"
-        )
-    raise HttpError(404, "unknown_segment", message, path="key")
+def _meant(segments: Sequence[Named], key: str) -> Named:
+    try:
+        return one_meant(segments, key)
+    except UnknownSegment as error:
+        message = f"{error}; GET /v1/segments lists all"
+        raise HttpError(404, "unknown_segment", message, path="key") from error
 
 
 def write_cursor(cursor: Cursor, name: str) -> str:
