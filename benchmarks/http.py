@@ -11,8 +11,9 @@ import asyncio
 from benchmarks.http_ingest import ingest
 from benchmarks.http_lookup import lookup
 from benchmarks.http_site import open_site
+from benchmarks.http_stream import stream
 
-PARTS = {"ingest": ingest, "lookup": lookup}
+PARTS = {"ingest": ingest, "lookup": lookup, "stream": stream}
 
 
 async def main() -> None:

@@ -22,7 +22,7 @@ RING_BYTES = 16 * 1024 * 1024
 class Hub:
     """What one process has read of the changes: `position` is how far, `id` the same as text."""
 
-    def __init__(self, ring_bytes: int = RING_BYTES) -> None:
+    def __init__(self, ring_bytes: int) -> None:
         """Stand nowhere, with nobody listening."""
         self.ring = Ring(ring_bytes)
         self.position: Position | None = None
@@ -147,6 +147,10 @@ class Hub:
         kept = ring.next - ring.first
         behind = max((ring.next - subscriber.cursor for subscriber in self._all if not subscriber.waiting), default=0)
         return ring.size * min(behind, kept) // kept if kept else 0
+
+    def has_lost(self, subscriber: Subscriber) -> bool:
+        """Whether what one has yet to get is in the ring no more."""
+        return not subscriber.waiting and subscriber.cursor < self.ring.first and subscriber in self._all
 
     def remind(self, subscriber: Subscriber) -> None:
         """Have one be sent a sign of life."""

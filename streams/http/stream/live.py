@@ -13,7 +13,7 @@ from streams.http.errors import HttpError, later
 from streams.http.stream.catch_up import FETCH_BYTES, Turns, catch_up, gap_frame
 from streams.http.stream.feed import Feed
 from streams.http.stream.gaps import compare
-from streams.http.stream.hub import Hub
+from streams.http.stream.hub import RING_BYTES, Hub
 from streams.reader import TopicReader
 from streams.topics import Topics
 
@@ -54,7 +54,7 @@ class Live:
 
     def __init__(self, settings: Settings, keys: KeyRing, metrics: StreamMetrics) -> None:
         """Read nothing yet."""
-        self.hub = Hub()
+        self.hub = Hub(RING_BYTES)
         self.metrics = metrics
         self._settings = settings
         self._topic = Topics.named(settings).changes
@@ -175,7 +175,7 @@ class Live:
         """Do what is due this second: the loop's clock, UTC seconds, and the number of the second."""
         for subscriber in list(self._subscribers):
             caller, since_s = subscriber.caller, subscriber.blocked_since_s
-            if since_s is not None and clock_s - since_s > STALLED_S:
+            if self.hub.has_lost(subscriber) or (since_s is not None and clock_s - since_s > STALLED_S):
                 subscriber.end("slow")
             elif caller is not None and caller.ends_s is not None and caller.ends_s <= now_s:
                 subscriber.end("expired")
