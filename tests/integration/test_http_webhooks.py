@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
+import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from standardwebhooks import WebhookVerificationError
 from typer.testing import CliRunner
 
 from rules.load import load_text
 from streams.cli import main
+from streams.http.webhooks.signing import make_secret, signed_headers
 from tests.integration.http_server import http_server, worked
 from tests.integration.pipeline import make_pipeline
 from tests.integration.test_http_hostile import fuzz
@@ -21,6 +27,8 @@ from tests.integration.webhook_receiver import TO_THIS_MACHINE, marketing_tool
 if TYPE_CHECKING:
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "http.md"
 
 RULES = """
 segments:
@@ -147,3 +155,39 @@ async def test_the_command_line_does_all_of_it(
         told = await segue("add", "--url", tool.url, "--header", "s3cret", expect=1)
         assert told == "--header: write 'Name: value'\n"
         await segue("enable", identity, expect=2)
+
+
+def shown_code(language: str) -> str:
+    """Return how the documents have a webhook verified in a language."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    (found,) = [block for block in blocks if "verified(" in block]
+    return str(found)
+
+
+@pytest.mark.embedded  # no broker has a say in it
+def test_what_the_documents_have_receivers_do_verifies_what_is_sent() -> None:
+    secrets, body, now_s = [make_secret(), make_secret()], '{"who":"Bücher"}', int(time.time())
+    headers = signed_headers(secrets, "d-1", body.encode(), at_s=now_s)
+    scope: dict[str, Any] = {}
+    exec(shown_code("python"), scope)  # noqa: S102 - it is what the documents show
+    say = """
+const [secrets, headers, body, now] = JSON.parse(process.argv[1])
+const tried = (...words) => { try { return verified(...words).who } catch (error) { return error.message } }
+console.log(JSON.stringify([
+  ...secrets.map((one) => tried(one, headers, body, now)),
+  tried(secrets[0], headers, body.replace('B', 'D'), now),
+  tried(secrets[0], { ...headers, 'webhook-id': 'd-2' }, body, now),
+  tried('whsec_AAAA', headers, body, now),
+  tried(secrets[0], headers, body, now + 301000),
+  tried(secrets[0], { ...headers, 'webhook-timestamp': 'x' }, body, now),
+]))"""
+    given = json.dumps([secrets, headers, body, now_s * 1000])
+    done = subprocess.run(
+        ["node", "-e", shown_code("js") + say, "--", given], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["Bücher", "Bücher", *["wrong signature"] * 3, *["too old, or too new"] * 2]
+    for secret in secrets:
+        assert scope["verified"](secret, headers, body.encode()) == {"who": "Bücher"}
+    with pytest.raises(WebhookVerificationError):
+        scope["verified"](make_secret(), headers, body.encode())
