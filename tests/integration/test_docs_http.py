@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
+    from tests.integration.http_server import HttpServer
 
 pytestmark = pytest.mark.embedded  # the answers are the same on either broker
 
@@ -57,6 +58,17 @@ async def ran(command: str, environment: Mapping[str, str]) -> tuple[str, str]:
     )
     printed, complaints = await process.communicate()
     return printed.decode(), complaints.decode()
+
+
+async def history_there(http: HttpServer) -> None:
+    """Wait until the history has every change: then each segment's size is what entered less what left."""
+    async with asyncio.timeout(60):
+        while True:
+            found = (await http.client.get("/v1/segments", auth=(http.read_key, ""))).json()
+            even = all(one["entered_24h"] - one["exited_24h"] == one["size"] for one in found["segments"])
+            if found["flows_as_of"] is not None and even:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_each_command_answers_what_is_shown(
