@@ -16,7 +16,7 @@ from streams.clocks import StreamClock
 from streams.samples import feature_names
 from tests.integration.pipeline import Pipeline, make_pipeline, track
 from tests.integration.school import days, distinct, newest, rules, samples, snapshots
-from tests.integration.test_worker_processes import WorkerProcess
+from tests.integration.worker_processes import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
-import signal
-import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +16,7 @@ from state.redis import RedisStore
 from streams.clocks import live_clock
 from streams.replay.memory import MemoryLog
 from tests.integration.pipeline import Pipeline, make_pipeline, track
+from tests.integration.worker_processes import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -55,39 +53,9 @@ async def pipeline(broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, ap
     await store.close()
 
 
-class WorkerProcess:
-    """A worker of the pipeline in another process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    @classmethod
-    async def start(cls, pipeline: Pipeline, rules: str = RULES) -> WorkerProcess:
-        settings = pipeline.settings.model_dump_json(exclude_unset=True)
-        command = [sys.executable, "-m", "tests.integration.worker_process", settings, rules]
-        return cls(await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE))
-
-    async def ready(self) -> None:
-        assert self.process.stdout is not None
-        async with asyncio.timeout(30):
-            assert await self.process.stdout.readline() == b"ready\n"
-
-    async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
-
-    async def terminate(self) -> Any:
-        """Stop it gracefully; return what it says of its work."""
-        self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            output, _ = await self.process.communicate()
-        assert self.process.returncode == 0
-        return json.loads(output.splitlines()[-1])
-
-
 @contextlib.asynccontextmanager
 async def workers(pipeline: Pipeline, count: int) -> AsyncIterator[list[WorkerProcess]]:
-    started = [await WorkerProcess.start(pipeline) for _ in range(count)]
+    started = [await WorkerProcess.start(pipeline, RULES) for _ in range(count)]
     try:
         for worker in started:
             await worker.ready()

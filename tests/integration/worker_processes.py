@@ -1,0 +1,42 @@
+"""Workers in processes of their own, to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.integration.pipeline import Pipeline
+
+
+class WorkerProcess:
+    """A worker of the pipeline in another process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def start(cls, pipeline: Pipeline, rules: str) -> WorkerProcess:
+        settings = pipeline.settings.model_dump_json(exclude_unset=True)
+        command = [sys.executable, "-m", "tests.integration.worker_process", settings, rules]
+        return cls(await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE))
+
+    async def ready(self) -> None:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(30):
+            assert await self.process.stdout.readline() == b"ready\n"
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+    async def terminate(self) -> Any:
+        """Stop it gracefully; return what it says of its work."""
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            output, _ = await self.process.communicate()
+        assert self.process.returncode == 0
+        return json.loads(output.splitlines()[-1])
