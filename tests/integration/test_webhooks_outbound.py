@@ -286,11 +286,12 @@ async def test_a_certificate_is_believed_where_somebody_trusted_vouches_for_that
         (saying(forever=b"y" * 60_000), "broken"),
         (saying(b"SSH-2.0-OpenSSH_9.6\r\n", close=True), "broken"),
         (saying(close=True), "broken"),
+        (saying(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "broken"),
         (saying(b"HTTP/1.1 200 OK\r\n", close=True), "broken"),
     ],
     ids=[
         "silent", "dripping", "continue for ever", "many headers", "a long header", "a long status", "noise", "ssh",
-        "hangs up", "half a head",
+        "hangs up", "http/2", "half a head",
     ],
 )  # fmt: skip
 async def test_an_answer_that_never_comes_right_ends_and_takes_no_memory(talk: Talk, expected: str) -> None:
@@ -313,9 +314,20 @@ async def test_an_answer_that_never_comes_right_ends_and_takes_no_memory(talk: T
         (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nzz"), b"zz"),
         (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nzz", close=True), b"zz"),
         (saying(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nzz"), b"zz"),
+        (saying(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nzz"), b"zz"),
         (saying(b"HTTP/1.1 204 No Content\r\n\r\n"), b""),
     ],
-    ids=["endless", "endless by length", "chunks", "a chunk's extension", "stops", "breaks", "no gzip", "none"],
+    ids=[
+        "endless",
+        "endless by length",
+        "chunks",
+        "a chunk's extension",
+        "stops",
+        "breaks",
+        "no gzip",
+        "hints first",
+        "none",
+    ],
 )
 async def test_a_body_is_read_to_1_kib_and_counts_for_nothing(
     talk: Talk, body: bytes, monkeypatch: pytest.MonkeyPatch

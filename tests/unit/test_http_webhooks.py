@@ -181,7 +181,7 @@ async def test_a_given_secret_is_taken_and_rotated_to(app: App) -> None:
         ({"url": URL, "segments": ["x"] * 501}, "segments", "at most 500"),
         ({"url": URL, "changes": ["left"]}, "changes[0]", "'entered' or 'exited'"),
         ({"url": URL, "causes": []}, "causes", "at least 1"),
-        ({"url": URL, "max_per_second": 0}, "max_per_second", "greater than 0"),
+        ({"url": URL, "max_per_second": 0}, "max_per_second", "greater than or equal to 0.001"),
         ({"url": URL, "max_waiting": 0}, "max_waiting", "greater than or equal to 1"),
         ({"url": URL, "secret": "hunter2"}, "secret", "whsec_"),
         ({"url": URL, "enabled": "yes"}, "enabled", "valid boolean"),

@@ -27,6 +27,7 @@ MOST_TRAITS = 100
 MOST_HEADERS = 20
 MOST_HEADER_CHARS = 4_096
 MOST_HEADERS_CHARS = 8_192
+_LEAST_PER_SECOND = 0.001
 _MOST_PER_SECOND = 10_000
 _MOST_WAITING = 10_000_000
 _MOST_NAME_CHARS = 200
@@ -140,9 +141,7 @@ Headers = Annotated[
     Field(max_length=MOST_HEADERS, description=f"Go out with each request; shown as {MASK}."),
     AfterValidator(_headers),
 ]
-PerSecond = Annotated[
-    float | None, Field(gt=0, le=_MOST_PER_SECOND, allow_inf_nan=False, description="Null is no limit.")
-]
+PerSecond = Annotated[float | None, Field(ge=_LEAST_PER_SECOND, le=_MOST_PER_SECOND, description="Null is no limit.")]
 Waiting = Annotated[
     int, Field(ge=1, le=_MOST_WAITING, description="Beyond so many waiting deliveries it reads no further.")
 ]

@@ -118,15 +118,16 @@ class Outbound:
     async def post(self, url: URL, headers: Mapping[str, str], body: bytes, *, within_s: float = ATTEMPT_S) -> Reply:
         """Send a body and return what comes back, whatever its status; raises `NoReplyError`."""
         assert self._open is not None, "it is entered first"  # noqa: S101 - a use of ours
+        deadline_s = asyncio.get_running_loop().time() + within_s
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout_at(deadline_s):
                 answer = await self._open.post(url, data=body, headers=headers, allow_redirects=False)
         except TimeoutError:
             raise _late(within_s) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(error) from error
         async with answer:
-            return Reply(answer.status, answer.headers.get("Retry-After"), await _beginning(answer))
+            return Reply(answer.status, answer.headers.get("Retry-After"), await _beginning(answer, deadline_s))
 
     def _socket(self, found: aiohttp.AddrInfoType) -> socket.socket:
         """Return a socket for the address that is connected to next; raises `AddressRefused`."""
@@ -139,11 +140,12 @@ def _late(within_s: float) -> NoReplyError:
     return NoReplyError("timeout", f"no answer within {within_s:g} s")
 
 
-async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+async def _beginning(answer: aiohttp.ClientResponse, deadline_s: float) -> bytes:
     """Return the first KiB of a body, less where the rest does not come; where more came, close the connection."""
     body = b""
+    until_s = min(deadline_s, asyncio.get_running_loop().time() + _BODY_S)
     with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(_BODY_S):
+        async with asyncio.timeout_at(until_s):
             while len(body) < SHOWN_BYTES and (more := await answer.content.read(SHOWN_BYTES - len(body))):
                 body += more
     if not answer.content.at_eof():

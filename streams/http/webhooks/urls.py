@@ -72,7 +72,7 @@ def _check_host(host: str, guard: AddressGuard) -> None:
     """Judge a host that is an address, or that everybody knows for one."""
     name = host.removesuffix(".")
     try:
-        address = str(ip_address(name))
+        address = str(ip_address(host if _LAST_IS_A_NUMBER.fullmatch(name) else name))
     except ValueError:
         if _LAST_IS_A_NUMBER.fullmatch(name):
             message = f"{host} is an address in a form that is read in several ways; write four decimal numbers"
