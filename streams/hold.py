@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rules.errors import Fenced, ServiceError
 from streams.tenure import Tenure, TenureOver
+from streams.whereabouts import whereabouts
 
 if TYPE_CHECKING:
     from streams.parts import Parts
@@ -31,6 +32,11 @@ class Hold:
         """Begin with no tenure."""
         self.tenure: Tenure | None = None
         self.partition = partition
+        self.failures = 0
+        """How many tenures have failed here, and how many attempts to begin one."""
+        self.last_failure = ""
+        self.pausing = False
+        """Whether the next attempt waits after a failure."""
         self._parts = parts
         self._consumer = consumer
         self._closing = self._ending = False
@@ -47,8 +53,10 @@ class Hold:
             except _PASSING as error:
                 if time.monotonic() - began > _CALM_S:
                     pause_s = _FIRST_PAUSE_S
-                log.warning("partition %d: %s; it is taken over again", self.partition, error)
+                self._failed(error)
+                self.pausing = True
                 await asyncio.sleep(pause_s)
+                self.pausing = False
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 pause_s = _FIRST_PAUSE_S
@@ -65,6 +73,21 @@ class Hold:
             self._ending = True
             await tenure.end()
             self._ending = False
+
+    def _failed(self, error: Exception) -> None:
+        self.failures, self.last_failure = self.failures + 1, str(error)
+        counters = self._parts.counters
+        if isinstance(error, Fenced):
+            counters.fenced += 1
+        elif isinstance(error, ServiceError):
+            counters.outages += 1
+        of = {"partition": self.partition}
+        log.warning("partition %d: %s; it is taken over again", self.partition, error, extra=of)
+
+    @property
+    def whereabouts(self) -> str:
+        """Where in the code it waits at this moment."""
+        return whereabouts(self._task) if self._task is not None else ""
 
     def close(self) -> None:
         """End it: at once while it takes over or pauses, after the step under way while it works."""

@@ -58,12 +58,14 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
     """
     head = await parts.store.take_over(partition)
     right = await parts.fence.own(partition, head.epoch)
+    parts.signs.give(partition)
     try:
         if (await parts.store.head(partition)).epoch != head.epoch:
             message = f"partition {partition}: another worker took it over in the meantime"
             raise Fenced(message)
         topics = await _check_topics(parts, partition, head)
         tail = await parts.tail.read(partition, head.marker)
+        parts.signs.give(partition)
         topic, deadline_s = parts.topics.changes, parts.settings.publish_deadline / 1000
         publisher = Publisher(
             right, parts.settings.app_id, topic, partition, deadline_s=deadline_s, sign=parts.signs.give
@@ -76,6 +78,7 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
         publisher.marker = None if publisher.unseen else tail.end
         await publisher.publish([entry for entry in entries if entry.id not in tail.out])
         await parts.samples.send([data for data in outbox if is_sample(data)])
+        parts.signs.give(partition)
         written = await _write_views(parts, partition, active.engine)
     except BaseException:
         await right.close()

@@ -82,7 +82,8 @@ class Tenure:
         self._inbox: deque[Delivery] = deque()
         self._wake = asyncio.Event()
         self._expected = 0
-        self._closing = self._at_work = False
+        self._closing = self._at_work = self.resting = False
+        """`resting` says that no step is under way."""
         self._taken_ms = NEVER_MS
         self._finishing: tuple[int, asyncio.Future[None]] | None = None
         self._forced_due: set[str] = set()
@@ -180,9 +181,11 @@ class Tenure:
         if self._closing or self._inbox:
             return
         self._wake.clear()
+        self.resting = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self._sweeper.patience_s(), self._changeover.patience_s())):
                 await self._wake.wait()
+        self.resting = False
 
     async def _take(self, delivery: Delivery) -> None:
         """Apply a chunk, from records to acknowledgement; only a part of it where the tenure closes meanwhile."""
@@ -298,6 +301,7 @@ class Tenure:
         )
         with parts.counters.commit_s.measured():
             await parts.store.commit(commit)
+        parts.signs.give(self.partition)
         self._number, self._stored_passed = number, passed
         self._stored_offset, self._trim, self._written, self._topics = self.next_offset, 0, [], None
         self._count(batch)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from rules.errors import SegueError, ServiceError, TopicError
+from rules.errors import ServiceError, TopicError
 from streams.hold import Hold
 from streams.tenure import Delivery, Tenure, TenureOver
 from streams.training import Training
-from streams.watch import Watch, out_of_range
+from streams.watch import out_of_range
+from streams.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from streams.chunk_app import ChunkApp
     from streams.counters import Counters
     from streams.parts import Parts
+    from streams.transport import Place
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,10 @@ class Worker:
         self._app = app
         self._holds: dict[int, tuple[Hold, asyncio.Task[None]]] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watch: asyncio.Task[None] | None = None
-        self._follow: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.watchdog = Watchdog(parts, lambda: [hold for hold, _ in self._holds.values()], self._place, self.failed)
+        self.joined = False
+        """Whether the consumer group has told this worker its share, were it none, and nothing of it was revoked."""
         self._training = Training(parts)
         self._stopping = False
         app.listener = self
@@ -64,6 +67,16 @@ class Worker:
         return frozenset(partition for partition, (hold, _) in self._holds.items() if hold.tenure is not None)
 
     @property
+    def assigned_partitions(self) -> frozenset[int]:
+        """The partitions that the group gave it, whether it works on them yet or not."""
+        return frozenset(self._holds)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What it ends with, None while it works."""
+        return self._failure.exception() if self._failure.done() and not self._failure.cancelled() else None
+
+    @property
     def unlearned(self) -> int:
         """How many of the samples that this worker released are not learned yet, where it is the one that learns."""
         return max(0, self.parts.samples.end - self._training.progress.next_offset)
@@ -71,9 +84,10 @@ class Worker:
     async def start(self) -> None:
         """Begin to join the consumer group."""
         await self._app.start()
-        self._watch = asyncio.create_task(self._watch_progress())
-        self._follow = asyncio.create_task(self.parts.definitions.watch())
-        self._follow.add_done_callback(self._ended)
+        for work in (self._watch_faust(), self.watchdog.run(), self.parts.definitions.watch()):
+            task = asyncio.create_task(work)
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
 
     async def run(self) -> None:
         """Work until cancelled or until it fails; raises what stopped it."""
@@ -82,9 +96,8 @@ class Worker:
     async def stop(self) -> None:
         """Finish the steps under way, commit offsets, and leave the group."""
         self._stopping = True
-        for task in (self._watch, self._follow):
-            if task is not None:
-                task.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.revoked({TRAINED_AT, *self._holds})
         await self._app.stop()
         await self.parts.snapshots.close()
@@ -153,6 +166,8 @@ class Worker:
 
     def assigned(self, partitions: set[int]) -> None:
         """Begin to hold each of these."""
+        self.joined = True
+        self.counters.rebalances += 1
         if max(partitions, default=0) >= self.parts.settings.partitions:
             topic, wanted = self.parts.topics.events, self.parts.settings.partitions
             message = (
@@ -175,6 +190,7 @@ class Worker:
 
     async def revoked(self, partitions: set[int]) -> None:
         """Let go of these: each may finish its step under way, for so long as the setting allows."""
+        self.joined = False
         let_go = [self._holds.pop(partition) for partition in partitions if partition in self._holds]
         tasks = [task for _, task in let_go]
         for hold, _ in let_go:
@@ -217,23 +233,12 @@ class Worker:
         if self.on_progress is not None:
             self.on_progress()
 
-    async def _watch_progress(self) -> None:
-        """Fail when Faust has stopped, or a partition does not get on although it could."""
-        watches: dict[int, Watch] = {}
-        while True:
+    def _place(self, partition: int) -> Place | None:
+        return self._app.chunks.place(partition)
+
+    async def _watch_faust(self) -> None:
+        """Fail when Faust has stopped."""
+        while not self._app.should_stop:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(_WATCH_S)
-            if self._app.should_stop and not self._stopping:
-                self.failed(ServiceError(f"Faust has stopped: {self._app.crash_reason!r}; start the worker again"))
-                return
-            for partition in list(self._holds):
-                tenure = self._tenure(partition)
-                if tenure is None:
-                    watches.pop(partition, None)
-                    continue
-                watch = watches.setdefault(partition, Watch(self.parts, partition))
-                try:
-                    place = self._app.chunks.place(partition)
-                    watch.look(tenure.applied, place, time.monotonic(), idle=tenure.idle)
-                except SegueError as error:
-                    self.failed(error)
-                    return
+        if not self._stopping:
+            self.failed(ServiceError(f"Faust has stopped: {self._app.crash_reason!r}; start the worker again"))

@@ -1,0 +1,124 @@
+"""A worker ends where a partition does not get on by its own fault, and only there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from state.memory import MemoryStore
+from state.redis import RedisStore
+from streams.app import build_app
+from streams.inquiry import Found, ask
+from streams.watch import Stall
+from tests.integration.pipeline import make_pipeline, track, until
+
+if TYPE_CHECKING:
+    from state.store import Commit
+    from streams.embedded import EmbeddedValkey
+    from streams.worker import Worker
+    from tests.integration.conftest import Broker
+
+STALL_MS = 3_000
+
+
+class HangingStore(MemoryStore):
+    """A store that answers, but for the commits of one partition once `hangs` is set."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__()
+        self.partition = partition
+        self.hangs = False
+
+    async def commit(self, commit: Commit) -> None:
+        if self.hangs and commit.partition == self.partition:
+            await asyncio.Event().wait()
+        await super().commit(commit)
+
+
+async def looks(worker: Worker, more: int) -> None:
+    """Wait until the watchdog has looked so often again."""
+    end = worker.watchdog.looks + more
+    await until(lambda: worker.watchdog.looks >= end, within_s=60)
+
+
+async def stall_of(worker: Worker) -> str:
+    """Return what the worker ends with."""
+    with pytest.raises(Stall) as raised:
+        async with asyncio.timeout(60):
+            await worker.run()
+    return str(raised.value)
+
+
+async def test_a_tenure_that_hangs_ends_the_worker(
+    broker: Broker, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = HangingStore(partition=1)
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, store=store, stall_deadline=STALL_MS)
+    async with build_app(pipeline.settings, store, pipeline.rules) as worker:
+        await worker.applied(await pipeline.send([("c1", track("c1", 1))], partition=1))
+        store.hangs = True
+        end = (await pipeline.send([("c1", track("c1", 2)), ("c1", track("c1", 3))], partition=1))[1]
+        said = await stall_of(worker)
+    assert said.startswith(f"{pipeline.topics.events}/1: nothing was done for ")
+    assert f"at offset {end - 2}, 2 before the end ({end})" in said
+    assert "tenure.py" in caplog.text, "where it hung"
+    assert "in commit" not in caplog.text
+    assert "test_watchdog.py" in caplog.text
+
+
+async def test_a_client_that_dies_in_silence_ends_the_worker(broker: Broker, topic_prefix: str, app_id: str) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, stall_deadline=STALL_MS)
+    async with build_app(pipeline.settings, pipeline.store, pipeline.rules) as worker:
+        await worker.applied(await pipeline.send([("c1", track("c1", 1))], partition=0))
+        worker._app.chunks.release(0)  # noqa: SLF001 - it reads no more, and says nothing
+        await pipeline.send([("c1", track("c1", 2))], partition=0)
+        assert "1 before the end (2)" in await stall_of(worker)
+
+
+async def test_what_rests_or_works_on_does_not(broker: Broker, topic_prefix: str, app_id: str) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, stall_deadline=STALL_MS)
+    async with pipeline.worker() as worker:
+        await until(lambda: len(worker.partitions) == 2)
+        for number in range(2):
+            await worker.applied(await pipeline.send([("c1", track("c1", number))], partition=0))
+            await looks(worker, 3)
+        assert worker.failure is None
+        assert {lag.lag.events for lag in worker.watchdog.watched.values()} == {0}
+
+
+async def test_a_redis_that_is_away_does_not(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    store = RedisStore(valkey.url, app_id, patience_s=0.5)
+    await store.start()
+    try:
+        pipeline = await make_pipeline(broker, topic_prefix, app_id, store=store, stall_deadline=STALL_MS)
+        async with pipeline.worker() as worker:
+            await worker.applied(await pipeline.send([("c1", track("c1", 1))]))
+            await valkey.kill()
+            try:
+                ends = await pipeline.send([("c1", track("c1", 2))])
+                await until(lambda: worker.counters.outages > 0)
+                await looks(worker, 8)
+            finally:
+                await valkey.restart()
+            await worker.applied(ends)
+            assert worker.failure is None
+    finally:
+        await store.close()
+
+
+async def test_what_store_and_broker_say(broker: Broker, topic_prefix: str, app_id: str) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, partitions=3)
+    async with pipeline.worker() as worker:
+        await worker.applied(await pipeline.send([("c1", track("c1", 1))], partition=0))
+        parts = worker.parts
+    await pipeline.send([("c1", track("c1", 2)), ("c1", track("c1", 3))], partition=0)
+    await pipeline.send([("c2", track("c2", 1))], partition=2)
+    found = await ask(parts, range(3))
+    assert found[0].waits
+    assert found[0].end - found[0].offset == 2
+    assert found[1] == Found(0, 0, waits=False)
+    assert found[2] == Found(0, 1, waits=True)
