@@ -47,7 +47,7 @@ def serve(
         app_id=app_id,
         topic_prefix=topic_prefix,
     )
-    until_stopped(_serve(settings, () if only is None else (only,)), settings.log_level)
+    until_stopped(_serve(settings, () if only is None else (only,)), settings.log_level, settings.log_format)
 
 
 async def _serve(settings: Settings, edges: tuple[str, ...]) -> None:
