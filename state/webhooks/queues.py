@@ -176,6 +176,9 @@ class Queues(Protocol):
     async def poked(self, partition: int) -> int:
         """Return a number that grows when somebody else enqueued."""
 
+    async def run_id(self) -> str:
+        """Return what tells one run of the server from another: a cursor of a scan holds for one."""
+
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Delivery).decode
@@ -271,6 +274,10 @@ class RedisQueues:
         """Return a number that grows when somebody else enqueued."""
         found = await self._pipe("ask for resent webhooks", [("HGET", self._names.webhooks_of(partition), "poked")])
         return int(found[0] or 0)
+
+    async def run_id(self) -> str:
+        """Return what tells one run of the server from another."""
+        return str((await self._pipe("ask for the server's run", [("INFO", "server")]))[0]["run_id"])
 
     async def dead(self, partition: int, endpoint: str) -> list[Dead]:
         """Return the spent deliveries kept of an endpoint in a partition, the oldest first."""

@@ -74,7 +74,7 @@ class Scene:
     async def own(self) -> None:
         """Have another process take the partition over."""
         directory = Directory(self.endpoints, self._post)  # type: ignore[arg-type]  # in place of the store
-        source = Source("segue", 1, self.topic.reader, self._no_profiles)
+        source = Source("segue", 1, self.topic.reader, self._no_profiles, self._no_customers)
         tools = Tools(source, self.queues, directory, self.give_up, self.clock, self.measures)
         ownership = await self.queues.take_over(0)
         await directory.refresh()
@@ -127,6 +127,9 @@ class Scene:
 
     async def _no_profiles(self, partition: int, customers: Sequence[str]) -> Sequence[bytes | None]:
         return [None for _ in customers]
+
+    async def _no_customers(self, partition: int, cursor: int, limit: int) -> tuple[int, list[str]]:
+        return 0, []
 
 
 async def ended(task: asyncio.Task[None]) -> None:

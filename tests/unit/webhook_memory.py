@@ -85,6 +85,9 @@ class MemoryQueues:
         await asyncio.sleep(0)
         return self.pokes[partition]
 
+    async def run_id(self) -> str:
+        return "run"
+
     def _check(self, partition: int, epoch: int) -> None:
         if epoch != self.epochs[partition]:
             message = f"epoch {epoch}"

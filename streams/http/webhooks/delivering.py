@@ -78,7 +78,7 @@ async def delivering(
         stack.push_async_callback(store.close)
         endpoints = Endpoints(settings.redis, settings.app_id, patience_s=_ASKED_PATIENCE_S)
         stack.push_async_callback(endpoints.close)
-        source, topics = source_of_topic(settings, store.load), Topics.named(settings)
+        source, topics = source_of_topic(settings, store), Topics.named(settings)
         dead = SpentTopic(producer, topics.spent)
         process = Process(source, queues, endpoints, sender, dead, measures, clock)
         measures.show(process.show)

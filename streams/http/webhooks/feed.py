@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from state.store import Store
     from state.webhooks.queues import Added, Lane, Queues
     from streams.http.webhooks.clock import Clock
     from streams.http.webhooks.lane import LaneWork
@@ -55,6 +56,8 @@ class Place:
         self.wanted = wanted
         self.offset = self.stored = offset
         self.most = most
+        self.filled = True
+        """Whether the present members that were asked for are in the lane: they come before changes."""
         self.reading: Reading | None = None
         """What reads for it now; None where nothing does."""
 
@@ -83,22 +86,27 @@ class Reader(Protocol):
 
 
 class Source(NamedTuple):
-    """Where changes come from: the app, how many partitions the topic has, a reader of one, and profiles for traits."""
+    """Where deliveries come from.
+
+    The app, how many partitions the topic has, and a reader of one; profiles, for traits; and a partition's customers:
+    from a cursor on, so many keys at a time, and the next cursor, 0 after the last.
+    """
 
     app_id: str
     partitions: int
     reader: Callable[[int], AbstractAsyncContextManager[Reader]]
     profiles: LoadProfiles
+    customers: Callable[[int, int, int], Awaitable[tuple[int, list[str]]]]
 
 
-def source_of_topic(settings: Settings, profiles: LoadProfiles) -> Source:
-    """Return the change topic itself."""
+def source_of_topic(settings: Settings, store: Store) -> Source:
+    """Return the change topic itself, beside a store that is only read."""
     topic = Topics.named(settings).changes
 
     def reader(partition: int) -> TopicReader:
         return TopicReader(settings.broker, topic, partitions=[partition], fetch_wait_ms=settings.fetch_wait)
 
-    return Source(settings.app_id, settings.partitions, reader, profiles)
+    return Source(settings.app_id, settings.partitions, reader, store.load, store.customers)
 
 
 class Feed:
@@ -129,7 +137,7 @@ class Feed:
     def join(self, place: Place) -> None:
         """Read for a lane, or read on; nothing where it is read for, or too much waits in it."""
         self._places[place.lane] = place
-        if self._spawn is None or place.reading is not None or not self._has_room(place):
+        if self._spawn is None or place.reading is not None or not place.filled or not self._has_room(place):
             return
         for reading in self._readings:
             if reading.begun and reading.position == place.offset:

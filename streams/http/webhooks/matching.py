@@ -64,7 +64,12 @@ class Found:
         return self._wrapped(self.value.rstrip()[:-1] + b',"traits":' + orjson.dumps(traits) + b"}")
 
     def _wrapped(self, data: bytes) -> bytes:
-        return b'{"type":"segment.%b","timestamp":"%b","data":%b}' % (self.change.encode(), self.at.encode(), data)
+        return body_of(self.change, self.at, data)
+
+
+def body_of(change: str, at: str, data: bytes) -> bytes:
+    """Return a webhook's body: `data` is JSON, `at` RFC 3339."""
+    return b'{"type":"segment.%b","timestamp":"%b","data":%b}' % (change.encode(), at.encode(), data)
 
 
 def found(record: Record, source: bytes) -> Found | None:
@@ -95,6 +100,10 @@ class Wanted:
             and change.cause in self._causes
             and (self._all or not self._segments.isdisjoint(change.segments))
         )
+
+    def wants(self, change: str) -> bool:
+        """Whether it wants such changes, entered or exited."""
+        return change in self._changes
 
     def has(self, segment: str, segmentation: str | None) -> bool:
         """Whether it wants changes of this segment."""

@@ -9,6 +9,7 @@ from state.webhooks.queues import Lane
 from streams.http.webhooks.clock import soon
 from streams.http.webhooks.directory import REFRESH_S
 from streams.http.webhooks.feed import Feed, Place
+from streams.http.webhooks.fill import Fill, is_filled
 from streams.http.webhooks.lane import LaneWork
 from streams.http.webhooks.matching import Wanted
 from streams.http.webhooks.settling import Settling
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from state.webhooks.endpoints import Endpoint
-    from state.webhooks.queues import Queues
+    from state.webhooks.queues import Queues, Standing
     from streams.http.webhooks.clock import Clock
     from streams.http.webhooks.directory import Directory
     from streams.http.webhooks.feed import Source
@@ -76,6 +77,7 @@ class PartitionWork:
     def __init__(self, partition: int, epoch: int, stored: Sequence[Lane], tools: Tools) -> None:
         """Begin with the lanes of which Redis has something, `stored`."""
         self._partition = partition
+        self._epoch = epoch
         self._tools = tools
         self._stored = set(stored)
         self._settling = Settling(tools.queues, partition, epoch, tools.clock)
@@ -83,6 +85,8 @@ class PartitionWork:
         self._works: dict[Lane, LaneWork] = {}
         self._loops: dict[Lane, asyncio.Task[None]] = {}
         self._places: dict[Lane, Place] = {}
+        self._filled: dict[Lane, str | None] = {}
+        self._fills: dict[Lane, asyncio.Task[None]] = {}
         self._going, self._attempts = _Crew(), _Crew()
         self._attempts.broken = self._going.broken
         self._poked = 0
@@ -132,19 +136,20 @@ class PartitionWork:
             if lane.endpoint in self._tools.directory.posts:  # it may have gone meanwhile
                 starts = posts[lane.endpoint].endpoint.starts
                 offset = starts.get(self._partition, 0) if standing.offset is None else standing.offset
-                self._open(lane, offset, standing.waiting)
+                self._open(lane, offset, standing)
         for lane, work in self._works.items():
             self._update(lane, work)
 
-    def _open(self, lane: Lane, offset: int, waiting: int) -> None:
+    def _open(self, lane: Lane, offset: int, standing: Standing) -> None:
         tools = self._tools
         post = tools.directory.posts[lane.endpoint]
         work = LaneWork(lane, post, tools.queues, self._settling, tools.give_up, tools.clock)
-        work.waiting = waiting
+        work.waiting = standing.waiting
         work.eased = lambda: self._feed.eased(lane)
         self._works[lane] = work
         self._stored.add(lane)
         self._places[lane] = Place(lane, work, Wanted(post.endpoint), offset, self._share(post.endpoint))
+        self._filled[lane] = standing.fill
         self._loops[lane] = self._going.spawn(work.run(self._attempts.spawn))
 
     def _update(self, lane: Lane, work: LaneWork) -> None:
@@ -153,20 +158,36 @@ class PartitionWork:
         place.wanted, place.most = Wanted(endpoint), self._share(endpoint)
         if not work.post.open:
             self._feed.leave(lane)
+        elif lane in self._fills:
+            return
+        elif not is_filled(self._filled[lane], endpoint.backfill):
+            place.filled = False
+            self._feed.leave(lane)
+            self._fills[lane] = self._going.spawn(self._fill(lane, place, endpoint.backfill))
         elif place.reading is None:
             self._feed.join(place)
             work.look()
+
+    async def _fill(self, lane: Lane, place: Place, request: int) -> None:
+        tools = self._tools
+        fill = Fill(place, self._epoch, tools.source, tools.queues, tools.clock)
+        await fill.run(self._filled[lane], request, self._feed.lock)
+        self._filled[lane] = f"{request}:done"
+        del self._fills[lane]
+        place.filled = True
+        self._update(lane, place.work)
 
     async def _drop(self, lane: Lane, *, gone: bool) -> None:
         """Remove a lane and all that waits in it; of an endpoint that is gone, what was spent too."""
         async with self._feed.lock:
             self._feed.leave(lane, forget=True)
-        loop = self._loops.pop(lane, None)
-        if loop is not None:
-            loop.cancel()
-            await asyncio.wait([loop])
+        for task in (self._loops.pop(lane, None), self._fills.pop(lane, None)):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         self._works.pop(lane, None)
         self._places.pop(lane, None)
+        self._filled.pop(lane, None)
         await self._tools.queues.forget(lane, dead=gone)
         self._stored.discard(lane)
 
