@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rules.errors import Fenced
-from state.store import NO_OFFSET, ActiveRuleset, Commit, Head
+from state.store import NO_OFFSET, ActiveRuleset, Backlog, Commit, Head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +45,10 @@ class DueIndex:
         if len(heap) > 2 * len(due) + STALE_AT_LEAST:
             self._heap = [(due_ms, customer) for customer, due_ms in due.items()]
             heapq.heapify(self._heap)
+
+    def count(self, before_ms: int) -> int:
+        """Return how many customers are due strictly before the instant; reads all of them."""
+        return sum(due_ms < before_ms for due_ms in self._due.values())
 
     def before(self, before_ms: int, limit: int) -> list[tuple[str, int]]:
         """Return up to `limit` (customer, due ms) strictly before the instant, earliest first, equal ones by id."""
@@ -161,6 +165,12 @@ class MemoryStore:
     async def outbox(self, partition: int) -> list[bytes]:
         """Return the changes committed and not yet trimmed, oldest first."""
         return list(self._partition(partition).outbox)
+
+    async def backlog(self, partition: int, before_ms: int) -> Backlog:
+        """Return how much is due strictly before the instant, since when, and how long the outbox is."""
+        kept = self._partition(partition)
+        first = kept.due.before(before_ms, 1)
+        return Backlog(kept.due.count(before_ms), first[0][1] if first else None, len(kept.outbox))
 
     async def pending_views(self, partition: int) -> list[str]:
         """Return the customers whose views are yet to be written, in no order."""

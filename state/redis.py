@@ -18,7 +18,7 @@ from state import scripts
 from state.connect import Link
 from state.durability import must_wait
 from state.keys import Keys
-from state.store import NO_OFFSET, ActiveRuleset, Commit, Head
+from state.store import NO_OFFSET, ActiveRuleset, Backlog, Commit, Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,6 +112,14 @@ class RedisStore:
         key = self._names.outbox(partition)
         changes: list[bytes] = await self._ask(f"read {key}", "LRANGE", key, 0, -1)
         return changes
+
+    async def backlog(self, partition: int, before_ms: int) -> Backlog:
+        """Return how much is due strictly before the instant, since when, and how long the outbox is."""
+        key, what = self._names.due(partition), f"read the backlog of partition {partition}"
+        due = await self._ask(what, "ZCOUNT", key, "-inf", f"({before_ms}")
+        first = await self.due(partition, before_ms, 1)
+        outbox = await self._ask(what, "LLEN", self._names.outbox(partition))
+        return Backlog(int(due), first[0][1] if first else None, int(outbox))
 
     async def pending_views(self, partition: int) -> list[str]:
         """Return the customers whose views are yet to be written, in no order."""

@@ -40,6 +40,17 @@ class Head(msgspec.Struct, frozen=True):
     passed: int = 0
 
 
+class Backlog(msgspec.Struct, frozen=True):
+    """What stands in a partition and is to be done: timers that are due, since when, and the outbox's length.
+
+    `due_since_ms` is the earliest due instant, None where nothing is due.
+    """
+
+    due: int = 0
+    due_since_ms: int | None = None
+    outbox: int = 0
+
+
 class Commit(msgspec.Struct, kw_only=True):
     """One atomic step of a partition.
 
@@ -105,6 +116,9 @@ class Store(Protocol):
 
     async def outbox(self, partition: int) -> list[bytes]:
         """Return the changes committed and not yet trimmed, oldest first."""
+
+    async def backlog(self, partition: int, before_ms: int) -> Backlog:
+        """Return how much is due strictly before the instant, since when, and how long the outbox is."""
 
     async def pending_views(self, partition: int) -> list[str]:
         """Return the customers whose views are yet to be written, in no order."""

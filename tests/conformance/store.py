@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rules.errors import Fenced
-from state.store import NO_OFFSET, ActiveRuleset, Commit, Head, Store
+from state.store import NO_OFFSET, ActiveRuleset, Backlog, Commit, Head, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -416,6 +416,20 @@ async def removes_viewed_before_it_adds(store: Store) -> None:
     tenure = await with_content(store)
     await tenure.commit(viewed=["c1", "c2", "unknown"], views=["c2", "c3", "c3"])
     assert sorted(await store.pending_views(7)) == ["c2", "c3"]
+
+
+@law
+async def says_how_much_is_to_be_done(store: Store) -> None:
+    """The backlog counts what is due strictly before the instant, since when, and the outbox."""
+    assert await store.backlog(7, 300) == Backlog()
+    tenure = await take_over(store)
+    await tenure.commit(due={"d": 300, "b": 100, "a": 200, "c": 100}, outbox=[b"1", b"2", b"3"])
+    assert await store.backlog(7, 300) == Backlog(due=3, due_since_ms=100, outbox=3)
+    assert await store.backlog(7, 301) == Backlog(due=4, due_since_ms=100, outbox=3)
+    assert await store.backlog(7, 100) == Backlog(outbox=3)
+    await tenure.commit(due={"b": None, "c": 400}, published=2)
+    assert await store.backlog(7, 300) == Backlog(due=1, due_since_ms=200, outbox=1)
+    assert await store.backlog(8, 300) == Backlog()
 
 
 @law
