@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from rules.errors import SegueError
 from streams.http.direct import Direct
 from streams.http.errors import described, flat, make_flat
+from streams.http.gates import Gates
 from streams.http.layers import Cors, TrailingSlash
 from streams.http.lookup.quoted import QuotedIds
 from streams.http.metrics import CONTENT_TYPE, Measured
@@ -55,6 +56,7 @@ def make_app(parts: HttpParts, checks: Checks) -> FastAPI:
     describe_keys_and_errors(app)
     _add_open_routes(app, parts, Once(lambda: _faults(checks), _READY_FOR_S))
     app.add_middleware(Direct, handlers=parts.direct)
+    app.add_middleware(Gates, gates=parts.gates)
     if parts.settings.http_origins:
         app.add_middleware(
             Cors,

@@ -60,9 +60,10 @@ class HttpError(Exception):
         self.more = more
         super().__init__(f"{status} {code}: {message}")
 
-    def answer(self) -> Response:
-        """Return the answer."""
-        return flat(self.status, self.code, self.message, headers=self.headers, **self.more)
+    def answer(self, *, closing: bool = False) -> Response:
+        """Return the answer; a closing one is the last on its connection, which makes room for another."""
+        headers = {**(self.headers or {}), **({"Connection": "close"} if closing else {})}
+        return flat(self.status, self.code, self.message, headers=headers, **self.more)
 
 
 def later(status: int, code: str, message: str, seconds: int = 1) -> HttpError:

@@ -11,6 +11,7 @@ from streams.http.owning import owning
 if TYPE_CHECKING:
     from streams.http.broker import Broker
     from streams.http.direct import Handler
+    from streams.http.gates import Gate
     from streams.http.keyring import KeyRing
     from streams.http.owning import Owning
     from streams.settings import Settings
@@ -28,3 +29,5 @@ class HttpParts:
     """How an edge has its share of a topic's partitions worked on."""
     direct: dict[str, Handler] = field(default_factory=dict)
     """What POST to a path, or GET of one that ends in `{id}`, calls without the framework; routes of their edge too."""
+    gates: dict[str, Gate] = field(default_factory=dict)
+    """What raises `HttpError` while a path is full."""

@@ -60,9 +60,7 @@ class StreamAnswer(Response):
             await self._serve(connection, scope, send)
         except HttpError as error:
             self._live.metrics.refused.labels(error.code).inc()
-            answer = error.answer()
-            answer.headers["connection"] = "close"  # its place is for one that is served
-            await answer(scope, receive, send)
+            await error.answer(closing=True)(scope, receive, send)
         finally:
             connection.watcher = None
 

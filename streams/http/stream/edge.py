@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from streams.http.parts import HttpParts
     from streams.http.tokens import Tokens
 
+PATH = "/v1/stream"
 _MOST_NAMES = 100
 
 Segments = Annotated[
@@ -71,6 +72,7 @@ async def streaming(parts: HttpParts, callers: Callers, tokens: Tokens, rules: A
     """Let clients listen for as long as the context lasts."""
     live = Live(parts.settings, parts.keys, StreamMetrics(parts.metrics.registry))
     async with live.open():
+        parts.gates[PATH] = live.gate
         router = APIRouter(tags=["stream"])
         _add_stream(router, live, callers, rules)
         _add_tokens(router, parts, callers, tokens)
@@ -89,7 +91,7 @@ def _add_stream(router: APIRouter, live: Live, callers: Callers, rules: ActiveRu
         return names
 
     @router.get(
-        "/v1/stream",
+        PATH,
         response_model=None,
         response_class=Response,
         responses={**_EVENTS, **described(400, 401, 403, 404, 405, 422, 429, 503)},

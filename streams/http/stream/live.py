@@ -87,8 +87,7 @@ class Live:
     def listening(self, subscriber: Subscriber) -> Iterator[None]:
         """Have a place for as long as the context lasts; raises `HttpError`: 503 where there is none, 429."""
         customer = None if subscriber.caller is None else subscriber.caller.customer
-        if len(self._subscribers) >= self._settings.http_streams:
-            raise later(503, "too_many_streams", "too many clients listen; come again", 5)
+        self._check_room()
         if customer is not None and self._by_token[customer] >= MOST_OF_A_CUSTOMER:
             raise later(429, "too_many_of_customer", "too many streams of this customer; close some", 5)
         self._count += 1
@@ -106,6 +105,18 @@ class Live:
             self.metrics.ended.labels(subscriber.ending or "failed").inc()
             if customer is not None:
                 self._by_token -= Counter((customer,))
+
+    def gate(self) -> None:
+        """Raise `HttpError` (503) while there is no place."""
+        try:
+            self._check_room()
+        except HttpError as error:
+            self.metrics.refused.labels(error.code).inc()
+            raise
+
+    def _check_room(self) -> None:
+        if len(self._subscribers) >= self._settings.http_streams:
+            raise later(503, "too_many_streams", "too many clients listen; come again", 5)
 
     async def resume(
         self, reading: contextlib.AsyncExitStack, subscriber: Subscriber, position: Position
