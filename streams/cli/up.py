@@ -64,9 +64,14 @@ def up(
     """
     given = {"rules": rules, "app_id": app_id, "partitions": partitions, "allow_create_time": True}
     settings, sources = load_settings(given)
+    if (
+        sources["http_origins"] == "default"
+    ):  # a page on this machine may ask, too; it needs a key or a token all the same
+        settings = settings.model_copy(update={"http_origins": ["*"]})
     if sources["http_port"] == "default" and _is_taken(settings.http_host, settings.http_port):
         settings = settings.model_copy(update={"http_port": 0})
-    serve(_up(settings, data, ready_file), "warning" if settings.log_level == "info" else settings.log_level)
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    serve(_up(settings, data, ready_file), level, settings.log_format)
 
 
 async def _up(settings: Settings, data: Path | None, ready_file: Path | None) -> None:
