@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SECRET_BYTES = 32
 """As many as SHA-256 gives (RFC 7518, section 3.2)."""
 
+LONGEST_TTL_MS = 3_600_000
+"""How long a token may last."""
+
 _FIRST = "first"
 
 

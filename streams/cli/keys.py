@@ -9,6 +9,7 @@ import typer
 
 from rules.dates import format_ms
 from state.access import AccessKeys, Kind
+from state.token_secrets import LONGEST_TTL_MS, TokenSecrets
 from streams.cli.frame import run, say
 from streams.cli.options import PATIENCE_S, AppIdOption, RedisOption, settings_of
 
@@ -44,6 +45,8 @@ NameOption = Annotated[
     str, typer.Option("--name", metavar="NAME", callback=_name, help="Whose it is; by it the key is revoked.")
 ]
 
+AtOnceOption = Annotated[bool, typer.Option("--at-once", help="Former tokens let nobody in any more, within 2 s.")]
+
 
 @keys.command()
 def add(*, kind: KindOption, name: NameOption, redis: RedisOption = None, app_id: AppIdOption = None) -> None:
@@ -66,6 +69,22 @@ def revoke(*, name: NameOption, redis: RedisOption = None, app_id: AppIdOption =
     """Revoke a key: within 2 s nobody comes in with it any more."""
     run(_with(settings_of(redis=redis, app_id=app_id), lambda store: store.revoke(name)))
     say(f"{name} is revoked.")
+
+
+@keys.command("rotate-tokens")
+def rotate_tokens(*, at_once: AtOnceOption = False, redis: RedisOption = None, app_id: AppIdOption = None) -> None:
+    """Make a new secret that signs tokens; those signed by the former one are good until they end."""
+    settings = settings_of(redis=redis, app_id=app_id)
+    run(_rotate(settings, 0 if at_once else LONGEST_TTL_MS))
+    say("Tokens are signed anew" + ("; the former ones are good no more." if at_once else "."))
+
+
+async def _rotate(settings: Settings, keep_ms: int) -> None:
+    store = TokenSecrets(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+    try:
+        await store.rotate(time.time_ns() // 1_000_000, keep_ms)
+    finally:
+        await store.close()
 
 
 async def _with(settings: Settings, work: Callable[[AccessKeys], Awaitable[T]]) -> T:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from state.token_secrets import TokenSecret
     from streams.http.keyring import KeyRing
 
-LONGEST_TTL_MS = 3_600_000
 LONGEST_TOKEN = 8 * 1024
 """Characters."""
 

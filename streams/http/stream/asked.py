@@ -8,9 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from rules.durations import PATTERN, format_duration, parse_duration
+from state.token_secrets import LONGEST_TTL_MS
 from streams.events import MAX_ID_BYTES
 from streams.http.errors import HttpError
-from streams.http.tokens import LONGEST_TTL_MS
 
 _SHORTEST_TTL_MS = 1_000
 
