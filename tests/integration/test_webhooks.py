@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
+from rules.load import load_text
+from state.redis import RedisStore
 from state.webhooks.endpoints import UnknownEndpoint
 from streams.http.webhooks.attempt import Outcome
 from streams.http.webhooks.post import AT_ONCE
 from streams.http.webhooks.schedule import FAILING_MS, STEPS_S
-from tests.integration.pipeline import until
+from tests.integration.pipeline import Pipeline, track, until
 from tests.integration.webhook_site import changes_of, webhook_site
-from tests.unit.webhook_fakes import START_MS, DrivenClock, change_of
+from tests.unit.webhook_fakes import START_MS, DrivenClock, change_of, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -293,3 +296,44 @@ async def test_a_redis_that_dies_and_comes_back_costs_no_delivery(
         assert firsts == {f"c{number}": [1, 2, 3, 4, 5] for number in range(20)}
         for seqs in in_order(site.sender.good).values():
             assert seqs == sorted(seqs)
+
+
+async def test_the_present_members_come_before_changes_and_a_restart_goes_on_with_them(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    rules = load_text("""
+segments: [{key: seen, when: {did: {event: '*'}}}, {key: buyer, when: {did: {event: Bought}}}]
+segmentations: [{key: stage, segments: [buyer], otherwise: visitor}]
+""")
+    async with contextlib.AsyncExitStack() as stack:
+        site = await stack.enter_async_context(webhook_site(broker, valkey, topic_prefix, app_id))
+        store = RedisStore(valkey.url, app_id, patience_s=5)
+        stack.push_async_callback(store.close)
+        pipeline = Pipeline(site.pipeline.settings, store, rules)
+        async with pipeline.worker():
+            await pipeline.send((f"c{number}", track(f"c{number}", 1)) for number in range(50))
+            await pipeline.send((f"c{number}", track(f"c{number}", 2, event="Bought")) for number in range(30))
+            async with asyncio.timeout(20):
+                while (await store.sizes([0, 1])).get("stage.buyer") != 30:  # noqa: ASYNC110 - Redis tells nobody
+                    await asyncio.sleep(0.02)
+            given = endpoint_of("ep_1", segments=("buyer",), traits=("email",), max_waiting=20)
+            await site.deliveries.add(given, backfill=True)
+            answers = asyncio.Event()
+            site.sender.answer = lambda attempt: answers if attempt.customer == "c0" else None
+            async with site.delivering():
+                await until(lambda: len(site.sender.good) > 5)
+            site.sender.answer = lambda _: None
+            async with site.delivering():
+                await until(lambda: len({attempt.customer for attempt in site.sender.good}) == 30)
+                await pipeline.send([("c40", track("c40", 2, event="Bought"))])
+                await until(lambda: site.sender.good[-1].customer == "c40")
+        standing = await site.deliveries.standing("ep_1")
+    filled = [attempt for attempt in site.sender.good if attempt.body["data"]["cause"]["type"] == "backfill"]
+    # what the step of the scan led to at which the first one stopped comes again, with the same ids
+    assert len({attempt.id for attempt in filled}) == 30
+    assert {attempt.customer for attempt in filled} == {f"c{number}" for number in range(30)}
+    data = filled[0].body["data"]
+    assert (data["change"], data["segments"], data["traits"]) == ("entered", ["seen", "stage.buyer"], {})
+    rest = [attempt for attempt in site.sender.good if attempt.body["data"]["cause"]["type"] != "backfill"]
+    assert [attempt.customer for attempt in rest] == ["c40"]
+    assert standing.waiting == 0
