@@ -141,15 +141,13 @@ def _late(within_s: float) -> NoReplyError:
 
 
 async def _beginning(answer: aiohttp.ClientResponse, deadline_s: float) -> bytes:
-    """Return the first KiB of a body, less where the rest does not come; where more came, close the connection."""
+    """Return the first KiB of a body, less where the rest does not come. aiohttp closes a connection with more on it."""
     body = b""
     until_s = min(deadline_s, asyncio.get_running_loop().time() + _BODY_S)
     with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
         async with asyncio.timeout_at(until_s):
             while len(body) < SHOWN_BYTES and (more := await answer.content.read(SHOWN_BYTES - len(body))):
                 body += more
-    if not answer.content.at_eof():
-        answer.close()
     return body
 
 
