@@ -141,7 +141,7 @@ def _late(within_s: float) -> NoReplyError:
 
 
 async def _beginning(answer: aiohttp.ClientResponse, deadline_s: float) -> bytes:
-    """Return the first KiB of a body, less where no more comes. aiohttp closes a connection with something left on it."""
+    """Return the first KiB of a body, less where no more comes; a connection with more on it is then closed."""
     body = b""
     until_s = min(deadline_s, asyncio.get_running_loop().time() + _BODY_S)
     with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
