@@ -63,4 +63,5 @@ def token_asked(body: bytes) -> TokenRequest:
             if not fault["loc"]:
                 code = "not_json" if fault["type"] == "json_invalid" else "not_object"
                 raise HttpError(400, code, f'{fault["msg"]}; send {{"customer_id": "c42", "ttl": "15m"}}') from error
+            fault["msg"] = fault["msg"].removeprefix("Value error, ")
         raise RequestValidationError(faults) from error
