@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest --durations=12
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test test-kafka lint format bench bench-models bench-http lock clean
+.PHONY: help demo demo-models test test-kafka fuzz lint format bench bench-models bench-http lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -27,6 +27,10 @@ test: ## unit, scenario, integration and chaos tests, on the embedded broker and
 test-kafka: ## integration and chaos tests on Apache Kafka itself; needs java (17 or newer) and mvn
 	@scripts/setup dev
 	@$(PYTEST) --broker kafka $(ARGS) tests/integration tests/chaos
+
+fuzz: ## bad input of every kind through the whole pipeline, held to the oracle: make fuzz ARGS='--seed 7 --records 1000000'
+	@scripts/setup dev
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: ## ruff and mypy
 	@scripts/setup dev

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -11,11 +14,19 @@ from typing import TYPE_CHECKING, Any
 from tests.oracle.values import date_time_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TYPES = ("track", "identify", "page", "screen", "group", "alias")
 MAX_BYTES = 64 * 1024
 MAX_ID_BYTES = 256
+
+
+MAX_DEPTH = 1024
+"""How deep lists and objects may lie in each other."""
+
+
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+"""A text, or a bracket outside of texts."""
 
 
 class Reason(StrEnum):
@@ -156,6 +167,10 @@ def read_event(data: bytes) -> Event:
     tree = parse(data)
     if not isinstance(tree, dict):
         raise Rejected(Reason.NO_OBJECT)
+    return _event(tree)
+
+
+def _event(tree: dict[str, Any]) -> Event:
     for name in ("properties", "traits", "context"):
         if not isinstance(tree.get(name), dict):
             tree.pop(name, None)
@@ -167,3 +182,88 @@ def read_event(data: bytes) -> Event:
         message_id=_text(tree, "messageId"),
         body=tree,
     )
+
+
+def event_or_faults(data: bytes) -> Event | frozenset[Reason]:
+    """Return the event that the bytes say, however deep it is, or every reason for which they say none.
+
+    Whoever reads stops at the first reason it meets: which one that is, the contract leaves open.
+    """
+    if len(data) > MAX_BYTES:
+        return frozenset((Reason.TOO_LARGE,))
+    tree, found = _parsed(data)
+    if found:
+        return found
+    if not isinstance(tree, dict):
+        return frozenset((Reason.NO_OBJECT,))
+    found = frozenset(reason for look in (_customer, _name, _timestamp) for reason in _fault(look, tree))
+    return found or _event(tree)
+
+
+def _fault(look: Callable[[Mapping[str, Any]], object], tree: Mapping[str, Any]) -> Iterator[Reason]:
+    try:
+        look(tree)
+    except Rejected as rejected:
+        yield rejected.args[0]
+
+
+def _parsed(data: bytes) -> tuple[Any, frozenset[Reason]]:
+    """Return the tree, however deep, or why there is none."""
+    infinite: list[str] = []
+
+    def number(text: str) -> float:
+        value = float(text)
+        if math.isinf(value):
+            infinite.append(text)
+        return value
+
+    try:
+        with room():
+            tree = json.loads(
+                data.decode(),
+                parse_int=number,
+                parse_float=number,
+                parse_constant=_constant,
+                # without an escape there is no surrogate: UTF-8 has none
+                object_pairs_hook=_members if b"\\u" in data else None,
+            )
+            json_text(tree if b"\\u" in data else None)
+        sound = data.count(b"[") + data.count(b"{") <= MAX_DEPTH or _brackets(data) <= MAX_DEPTH
+    except (ValueError, RecursionError, Rejected):
+        tree, sound = None, False
+    found = {Reason.BAD_NUMBER} if infinite else set()
+    return tree, frozenset(found if sound else {Reason.NOT_JSON, *found})
+
+
+def _brackets(data: bytes) -> int:
+    """Return how deep the brackets of JSON lie in each other, those of values included that later ones replace."""
+    level = deepest = 0
+    for found in _BRACKET.finditer(data):
+        level += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+        deepest = max(deepest, level)
+    return deepest
+
+
+@contextlib.contextmanager
+def room() -> Iterator[None]:
+    """Let Python go as deep as an event may."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 4 * MAX_DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def depth(tree: Any) -> int:
+    """Return how deep lists and objects lie in each other: 0 for a number, 1 for an empty list."""
+    level, deep = [tree], -1
+    while level:
+        deep += 1
+        level = [
+            child
+            for node in level
+            if isinstance(node, list | dict)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ] + [None for node in level if isinstance(node, list | dict) and not node]
+    return deep
