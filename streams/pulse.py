@@ -24,7 +24,7 @@ EXIT_CODE = 70
 """What such a process ends with, as sysexits.h has it for an internal error."""
 
 END_S = 30
-"""For so long a worker that has failed may finish what is under way."""
+"""For so long a worker that failed, or was asked to stop, may finish what is under way."""
 
 _WORDS_S = 2.0
 _MOST_FRAMES = 40
@@ -41,15 +41,26 @@ class Pulse(contextlib.AbstractContextManager["Pulse"]):
         beats: Callable[[], int],
         stall_s: float,
         *,
+        end_s: float = END_S,
         end: Callable[[int], object] = os._exit,
         tick_s: float = 1.0,
     ) -> None:
-        """`beats` returns a number that grows about each second, and `stall_s` is for how long it may stand still.
+        """Watch nothing yet.
 
-        `end` is called with the exit code, `tick_s` is the length of a second: other ones are for tests.
+        Parameters
+        ----------
+        beats
+            Returns a number that grows about each second.
+        stall_s
+            For how long it may stand still.
+        end_s
+            For how long the process may go on once it is `ending`.
+        end, tick_s
+            What is called with the exit code, and the length of a second: other ones are for tests.
         """
         self._beats = beats
         self._stall_s = stall_s
+        self._end_s = end_s
         self._end = end
         self._tick_s = tick_s
         self._thread_id = 0
@@ -70,9 +81,9 @@ class Pulse(contextlib.AbstractContextManager["Pulse"]):
         self._over.set()
         self._thread.join(_WORDS_S)
 
-    def ending(self, error: BaseException) -> None:
-        """Give the process `END_S` from now on: this error ends it."""
-        self._ending = str(error) or repr(error)
+    def ending(self, why: str) -> None:
+        """Give the process `end_s` from now on to come to its end."""
+        self._ending = self._ending or why
 
     def _watch(self) -> None:
         seen, still_s, ending_s = -1, 0, 0
@@ -82,8 +93,8 @@ class Pulse(contextlib.AbstractContextManager["Pulse"]):
             seen = now
             if self._ending is not None:
                 ending_s += 1
-                if ending_s > END_S:
-                    self._end_with(f"{self._ending} (and it did not come to its end within {END_S} s)")
+                if ending_s > self._end_s:
+                    self._end_with(f"{self._ending} (and it did not come to its end within {self._end_s:g} s)")
                     return
             elif still_s > self._stall_s:
                 self._end_with(

@@ -14,7 +14,7 @@ from streams.lag import Lag
 from streams.watch import Seen, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from streams.hold import Hold
     from streams.parts import Parts
@@ -44,7 +44,7 @@ class Watchdog:
     def __init__(
         self,
         parts: Parts,
-        holds: Callable[[], Iterable[Hold]],
+        holds: Callable[[], Mapping[int, Hold]],
         place: Callable[[int], Place | None],
         failed: Callable[[SegueError], None],
     ) -> None:
@@ -65,7 +65,7 @@ class Watchdog:
                 await asyncio.sleep(LOOK_S)
                 self._parts.counters.loop_late_s.observe(max(0.0, time.monotonic() - began_s - LOOK_S))
                 self.looks += 1
-                if not self._look(time.monotonic()):
+                if not self._look(self.now_s()):
                     return
         finally:
             if self._inquiry is not None:
@@ -73,12 +73,16 @@ class Watchdog:
 
     def stalled(self) -> Stall | None:
         """Return the stall of a partition past the limit, None where there is none."""
-        now_s = time.monotonic()
+        now_s = self.now_s()
         return next((stall for one in self.watched.values() if (stall := one.watch.stall(now_s)) is not None), None)
+
+    def now_s(self) -> float:
+        """Return the instant that its watches go by."""
+        return time.monotonic()
 
     def _look(self, now_s: float) -> bool:
         """Look at each partition; False where the worker is to end."""
-        holds = {hold.partition: hold for hold in self._holds()}
+        holds = self._holds()
         known = {
             partition: self.watched[partition]
             for partition, hold in holds.items()
@@ -124,7 +128,7 @@ class Watchdog:
         found = await ask(self._parts, [one.hold.partition for one in about])
         for one in about:
             said = found.get(one.hold.partition)
-            one.watch.told(said, time.monotonic())
+            one.watch.told(said, self.now_s())
             if said is not None:
                 one.lag.told(said, held=one.hold.tenure is not None)
 

@@ -49,7 +49,7 @@ class Worker:
         self._holds: dict[int, tuple[Hold, asyncio.Task[None]]] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
-        self.watchdog = Watchdog(parts, lambda: [hold for hold, _ in self._holds.values()], self._place, self.failed)
+        self.watchdog = Watchdog(parts, lambda: self.holds, self._place, self.failed)
         self.joined = False
         """Whether the consumer group has told this worker its share, were it none, and nothing of it was revoked."""
         self._training = Training(parts)
@@ -67,9 +67,9 @@ class Worker:
         return frozenset(partition for partition, (hold, _) in self._holds.items() if hold.tenure is not None)
 
     @property
-    def assigned_partitions(self) -> frozenset[int]:
+    def holds(self) -> Mapping[int, Hold]:
         """The partitions that the group gave it, whether it works on them yet or not."""
-        return frozenset(self._holds)
+        return {partition: hold for partition, (hold, _) in self._holds.items()}
 
     @property
     def failure(self) -> BaseException | None:

@@ -22,6 +22,7 @@ from streams.cli.frame import say, serve
 from streams.cli.options import PATIENCE_S, AppIdOption, PartitionsOption, RulesOption
 from streams.clocks import live_clock
 from streams.embedded import embedded_services
+from streams.http.probes import probing
 from streams.http.serving import serving
 from streams.producers import plain_producer
 from streams.replay.lines import LinesFile
@@ -64,9 +65,7 @@ def up(
     """
     given = {"rules": rules, "app_id": app_id, "partitions": partitions, "allow_create_time": True}
     settings, sources = load_settings(given)
-    if (
-        sources["http_origins"] == "default"
-    ):  # a page on this machine may ask, too; it needs a key or a token all the same
+    if sources["http_origins"] == "default":  # pages may ask, too; they need a key or a token all the same
         settings = settings.model_copy(update={"http_origins": ["*"]})
     if sources["http_port"] == "default" and _is_taken(settings.http_host, settings.http_port):
         settings = settings.model_copy(update={"http_port": 0})
@@ -89,7 +88,10 @@ async def _up(settings: Settings, data: Path | None, ready_file: Path | None) ->
         failing = asyncio.create_task(worker.run())
         stack.callback(failing.cancel)
         await _until_ready(worker, failing)
+        probes, health = await stack.enter_async_context(probing(here))
+        probes.begun(worker)
         http = {"http": await stack.enter_async_context(serving(here)), **await _make_keys(here)}
+        http["worker"] = health
         _welcome(here, ruleset, http)
         if ready_file is not None:
             stack.callback(ready_file.unlink, missing_ok=True)
@@ -139,6 +141,7 @@ segue is up, until Ctrl-C.
   keys    write  {http["write_key"]}
           read   {http["read_key"]}
           admin  {http["admin_key"]}
+  worker  {http["worker"]}/metrics, /readyz
   rules   {rules} ({len(ruleset.segments)} segments, ruleset {ruleset.version})
 
 Next, in another terminal:

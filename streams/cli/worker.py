@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import itertools
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rules.errors import SegueError
 from rules.load import load_text
 from state.redis import RedisStore
 from streams.app import build_app
@@ -19,11 +23,16 @@ from streams.cli.options import (
     rules_of,
     settings_of,
 )
+from streams.pulse import END_S, Pulse
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from rules.ruleset import Ruleset
     from state.store import Store
+    from streams.http.probes import Probes
     from streams.settings import Settings
+    from streams.worker import Worker
 
 FromScratchOption = Annotated[
     bool,
@@ -52,20 +61,56 @@ def worker(
     says so. SIGTERM or Ctrl-C lets it finish the step under way.
     """
     settings = settings_of(rules=rules, broker=broker, redis=redis, app_id=app_id, topic_prefix=topic_prefix)
-    serve(_work(settings, from_scratch=from_scratch, accept_rollback=accept_rollback), settings.log_level)
+    work = _work(settings, from_scratch=from_scratch, accept_rollback=accept_rollback)
+    serve(work, settings.log_level, settings.log_format)
 
 
 async def _work(settings: Settings, *, from_scratch: bool, accept_rollback: bool) -> None:
-    store = RedisStore(settings.redis, settings.app_id)
-    await store.start()
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        beats = _Beats()
+        end_s = END_S + settings.revoke_deadline / 1000
+        pulse = stack.enter_context(Pulse(beats, settings.stall_deadline / 1000, end_s=end_s))
+        probes = await stack.enter_async_context(_probing(settings))
+        store = RedisStore(settings.redis, settings.app_id)
+        await store.start()
+        stack.push_async_callback(store.close)
         ruleset = await _ruleset(settings, store)
-        async with build_app(
-            settings, store, ruleset, from_scratch=from_scratch, accept_rollback=accept_rollback
-        ) as running:
-            await running.run()
-    finally:
-        await store.close()
+        beats.worker = await stack.enter_async_context(
+            build_app(settings, store, ruleset, from_scratch=from_scratch, accept_rollback=accept_rollback)
+        )
+        if probes is not None:
+            probes.begun(beats.worker)
+        try:
+            await beats.worker.run()
+        except SegueError as error:
+            pulse.ending(str(error))
+            raise
+        finally:
+            pulse.ending("it has failed, or was asked to stop")
+
+
+class _Beats:
+    """Grows as long as the event loop turns, as far as that is known."""
+
+    def __init__(self) -> None:
+        """Count by itself until there is a worker."""
+        self.worker: Worker | None = None
+        self._before = itertools.count()
+
+    def __call__(self) -> int:
+        """Return the count."""
+        return next(self._before) if self.worker is None else self.worker.watchdog.looks
+
+
+@contextlib.asynccontextmanager
+async def _probing(settings: Settings) -> AsyncIterator[Probes | None]:
+    """Listen on the worker's port where it has one."""
+    if settings.worker_port is None:
+        yield None
+        return
+    found = importlib.import_module("streams.http.probes")  # a web server and a framework: not for who has no port
+    async with found.probing(settings) as (probes, _):
+        yield probes
 
 
 async def _ruleset(settings: Settings, store: Store) -> Ruleset:

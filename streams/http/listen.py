@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
@@ -35,9 +35,18 @@ class _Server(uvicorn.Server):
         yield
 
 
+class Address(NamedTuple):
+    """Where to listen, the settings that say so, and for how many connections at once."""
+
+    host: str
+    port: int
+    named: str
+    connections: int
+
+
 @contextlib.asynccontextmanager
-async def listening(app: ASGIApp, settings: Settings) -> AsyncIterator[str]:
-    """Serve the app for as long as the context lasts; yields the URL.
+async def listening(app: ASGIApp, settings: Settings, at: Address | None = None) -> AsyncIterator[str]:
+    """Serve the app for as long as the context lasts; yields the URL. Without `at` it is the HTTP edges' address.
 
     Leaving it takes no more connections and waits until what was asked is answered.
 
@@ -46,11 +55,14 @@ async def listening(app: ASGIApp, settings: Settings) -> AsyncIterator[str]:
     ServiceError
         if the address cannot be had.
     """
-    _allow_files(settings.http_connections + _FILES_BESIDE)
-    bound = _bind(settings.http_host, settings.http_port)
+    if at is None:
+        named = "SEGUE_HTTP_HOST and SEGUE_HTTP_PORT"
+        at = Address(settings.http_host, settings.http_port, named, settings.http_connections)
+    _allow_files(at.connections + _FILES_BESIDE)
+    bound = _bind(at)
     config = uvicorn.Config(
         app,
-        http=guard(settings.http_connections, settings.http_read_timeout / 1000),
+        http=guard(at.connections, settings.http_read_timeout / 1000),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -73,10 +85,10 @@ async def listening(app: ASGIApp, settings: Settings) -> AsyncIterator[str]:
         bound.close()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(at: Address) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,7 +99,7 @@ def _bind(host: str, port: int) -> socket.socket:
             bound.close()
             raise
     except OSError as error:
-        message = f"{host}:{port}: cannot serve HTTP there: {error.strerror}; set SEGUE_HTTP_HOST and SEGUE_HTTP_PORT"
+        message = f"{at.host}:{at.port}: cannot serve HTTP there: {error.strerror}; set {at.named}"
         raise ServiceError(message) from error
     bound.setblocking(False)
     return bound
