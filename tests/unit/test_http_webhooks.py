@@ -371,6 +371,13 @@ async def test_where_redis_is_away_it_is_503(app: App, method: str, path: str | 
     assert int(answer.headers["retry-after"]) >= 1
 
 
+async def test_where_the_broker_is_away_no_endpoint_is_made(app: App) -> None:
+    app.deliveries.broker_away = True
+    answer = await app.client.post(WEBHOOKS, json={"url": URL})
+    assert "broker:9092" not in is_flat(answer, 503, "broker_away")["message"]
+    assert int(answer.headers["retry-after"]) >= 1
+
+
 async def test_removed_it_is_gone(app: App) -> None:
     made = await app.made()
     assert (await app.client.delete(f"{WEBHOOKS}/{made['id']}")).json() == {"success": True}

@@ -10,6 +10,7 @@ from rules.errors import ServiceError
 from state.webhooks.endpoints import Endpoint, UnknownEndpoint
 from state.webhooks.queues import Dead, Delivery, Standing
 from streams.http.webhooks.attempt import Outcome
+from streams.http.webhooks.deliveries import BrokerAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +62,13 @@ class FakeDeliveries:
         self.endpoints = endpoints
         self.asked: list[tuple[str, object]] = []
         self.spent: list[Dead] = []
+        self.broker_away = False
 
     async def add(self, endpoint: Endpoint, *, backfill: bool) -> Endpoint:
         self.asked.append(("add", backfill))
+        if self.broker_away:
+            message = "no answer from broker:9092"
+            raise BrokerAway(message)
         self.endpoints.kept[endpoint.id] = endpoint
         return endpoint
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 from msgspec.structs import replace
 
+from rules.errors import ServiceError
 from state.webhooks.queues import Lane, Standing
 from streams.reader import TopicReader
 from streams.topics import Topics
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _RESENT_AT_ONCE = 100
 _ANSWER_S = 10.0
+
+
+class BrokerAway(ServiceError):
+    """Where the change topic ends now cannot be known."""
 
 
 class StoredDeliveries:
@@ -135,8 +140,11 @@ class StoredDeliveries:
     async def _ends(self) -> dict[int, int]:
         """Return where the change topic ends now."""
         topic = Topics.named(self._settings).changes
-        async with TopicReader(self._settings.broker, topic, deadline_s=_ANSWER_S) as reader:
-            return {partition: bounds.end for partition, bounds in (await reader.bounds()).items()}
+        try:
+            async with TopicReader(self._settings.broker, topic, deadline_s=_ANSWER_S) as reader:
+                return {partition: bounds.end for partition, bounds in (await reader.bounds()).items()}
+        except ServiceError as error:
+            raise BrokerAway(str(error)) from error
 
 
 def _enabled(endpoint: Endpoint) -> Endpoint:

@@ -31,6 +31,7 @@ from streams.http.webhooks.answers import (
 )
 from streams.http.webhooks.asked import EndpointChange, NewEndpoint, Rotation, UrlRules
 from streams.http.webhooks.bodies import parsed
+from streams.http.webhooks.deliveries import BrokerAway
 from streams.http.webhooks.manage import BadHeaders, ResumeUnsaid, TooMany
 
 if TYPE_CHECKING:
@@ -184,7 +185,11 @@ def _answered() -> Iterator[None]:
     """Have what goes wrong answered."""
     try:
         with redis_or_503():
-            yield
+            try:
+                yield
+            except BrokerAway as error:
+                message = "the broker does not answer, and where its topic ends now must be known; come again"
+                raise later(503, "broker_away", message) from error
     except UnknownEndpoint as error:
         raise HttpError(404, "unknown_webhook", f"{error}, as does GET /v1/webhooks", path="id") from error
     except TooMany as error:
