@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer
@@ -19,7 +20,7 @@ from rules.errors import SegueError, TopicError
 from streams.topics import count_partitions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from aiokafka import TopicPartition
 
@@ -65,18 +66,36 @@ async def owning(settings: Settings, group: str, topic: str, run: Run) -> AsyncI
         await asyncio.wait([task])
 
 
-class Pauses:
-    """How long to wait before something is tried again: twice as long each time, and at most 10 s."""
+class Attempts:
+    """What is tried again and again: each pause is twice as long as the one before, and a failure is logged once.
 
-    def __init__(self) -> None:
-        """Begin with the shortest."""
-        self._next_s = _FIRST_PAUSE_S
+    An attempt that lasted for longer than the longest pause went well: after it all begins anew.
+    """
 
-    async def after(self, lasted_s: float) -> None:
-        """Wait; what went well for longer than the longest pause begins with the shortest again."""
-        if lasted_s > _LONGEST_PAUSE_S:
-            self._next_s = _FIRST_PAUSE_S
-        pause_s, self._next_s = self._next_s, min(2 * self._next_s, _LONGEST_PAUSE_S)
+    def __init__(self, what: str) -> None:
+        """Begin with the shortest pause; `what` stands before each failure in the log."""
+        self._what = what
+        self._pause_s = _FIRST_PAUSE_S
+        self._said = ""
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Make an attempt; what it raises, but for a cancellation, goes to the log."""
+        begun = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            if time.monotonic() - begun > _LONGEST_PAUSE_S:
+                self._pause_s, self._said = _FIRST_PAUSE_S, ""
+            text = str(error) or repr(error)
+            if text != self._said:
+                expected = isinstance(error, SegueError | KafkaError | TimeoutError)
+                log.warning("%s: %s", self._what, text, exc_info=None if expected else error)
+            self._said = text
+
+    async def pause(self) -> None:
+        """Wait until the next attempt."""
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
         await asyncio.sleep(pause_s)
 
 
@@ -91,16 +110,11 @@ class _Member:
         self._run = run
 
     async def stay(self) -> None:
-        loop, pauses = asyncio.get_running_loop(), Pauses()
+        attempts = Attempts(f"{self._group}: joining again")
         while not self.leaving:
-            begun = loop.time()
-            try:
+            with attempts.noted():
                 await self._join()
-            except (SegueError, KafkaError, TimeoutError) as error:
-                log.warning("%s: %r; joining again", self._group, error)
-            except Exception:
-                log.exception("%s: joining again", self._group)
-            await pauses.after(loop.time() - begun)
+            await attempts.pause()
 
     async def _join(self) -> None:
         # asked for a missing topic by name, as the group does, a broker may create it
@@ -126,8 +140,9 @@ class _Member:
                 # brings no records, for all is paused, but raises what the group failed of
                 await consumer.getmany(timeout_ms=_POLL_MS)
         finally:
+            joined = works.joined
             await works.end()
-            await _stop(consumer)
+            await _stop(consumer, _STOP_S if joined else 0)
 
 
 class _Works(ConsumerRebalanceListener):
@@ -137,6 +152,7 @@ class _Works(ConsumerRebalanceListener):
         self._consumer = consumer
         self._group = group
         self._run = run
+        self.joined = False
         self._tasks: list[asyncio.Task[None]] = []
         self._ended = False
 
@@ -144,6 +160,7 @@ class _Works(ConsumerRebalanceListener):
         """Begin their work."""
         if self._ended:
             return
+        self.joined = True
         self._consumer.pause(*assigned)
         partitions = sorted(place.partition for place in assigned)
         log.info("%s: this process does partitions %s", self._group, partitions)
@@ -152,6 +169,7 @@ class _Works(ConsumerRebalanceListener):
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """End all work: a rebalance gives every partition out anew."""
         del revoked
+        self.joined = False
         tasks, self._tasks = set(self._tasks), []
         for _ in range(_CANCELS):
             for task in tasks:
@@ -168,24 +186,18 @@ class _Works(ConsumerRebalanceListener):
         await self.on_partitions_revoked(())
 
     async def _keep_running(self, partition: int) -> None:
-        loop, pauses = asyncio.get_running_loop(), Pauses()
+        attempts = Attempts(f"{self._group}: partition {partition} begins again")
         while True:
-            begun = loop.time()
-            try:
+            with attempts.noted():
                 await self._run(partition)
-            except SegueError as error:
-                log.warning("%s: partition %d: %s; beginning again", self._group, partition, error)
-            except Exception:
-                log.exception("%s: partition %d: beginning again", self._group, partition)
-            else:
                 return
-            await pauses.after(loop.time() - begun)
+            await attempts.pause()
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group; a join that waits for others is not waited for."""
+async def _stop(consumer: AIOKafkaConsumer, patience_s: float) -> None:
+    """Leave the group; a join that waits for others is given up after so long."""
     stopping = asyncio.create_task(consumer.stop())
-    if not (await asyncio.wait([stopping], timeout=_STOP_S))[0]:
+    if not (await asyncio.wait([stopping], timeout=patience_s))[0]:
         await consumer._client.close()  # noqa: SLF001 - it ends what is under way; `stop` waits for it for ever
         await asyncio.wait([stopping], timeout=_STOP_S)
     if not stopping.done():
