@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LONGEST_SHOWN: Final = 60
+LONGEST_QUOTED: Final = 200
 
 SPOKEN: Final = {
     "=": "eq", "==": "eq", "equals": "eq", "equal": "eq", "!=": "ne", "not_equals": "ne", ">": "gt", "greater": "gt",
@@ -35,6 +36,18 @@ def shown(value: Any) -> str:
     else:
         text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+def short(value: Any) -> Any:
+    """Return a customer's value as a change quotes it: one that is long as the beginning of its text.
+
+    A trait may have 32 KiB, and each condition on it quotes it: without a bound, two dozen of them would make a change
+    that no broker takes.
+    """
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    if not isinstance(text, str) or len(text) <= LONGEST_QUOTED:
+        return value
+    return f"{text[: LONGEST_QUOTED - 1]}…"
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_DEBUG = " (SEGUE_LOG_LEVEL=debug names them)"
+
 SIGN = {"entered": 1, "exited": -1}
 
 TURN_S = 0.02
@@ -175,10 +177,11 @@ class Batch:
             try:
                 changes = self._engine.advance(profile, before_ms)
                 if profile.due < before_ms:
-                    raise StateError(_stuck(customer, profile.due, before_ms))
+                    raise StateError(_stuck(profile.due, before_ms))
             except Exception:
-                log.exception("the timers of customer %r cannot be evaluated; their next event tries again", customer)
-                self._poison.hit(f"timers of customer {customer!r}")
+                log.exception("a customer's timers cannot be evaluated; their next event tries again%s", _DEBUG)
+                log.debug("it is customer %r", customer)
+                self._poison.hit("a customer's timers")
                 await self._profiles.reload(customer)
                 self.dropped[customer] = None
             else:
@@ -205,8 +208,9 @@ class Batch:
             try:
                 changes = self._engine.adopt(profile, at_ms)
             except Exception:
-                log.exception("customer %r cannot be evaluated under the new ruleset; an event tries again", customer)
-                self._poison.hit(f"changeover of customer {customer!r}")
+                log.exception("a customer cannot be evaluated under the new ruleset; an event tries again%s", _DEBUG)
+                log.debug("it is customer %r", customer)
+                self._poison.hit("a customer's changeover")
                 await self._profiles.reload(customer)
             else:
                 self._add(changes)
@@ -282,8 +286,10 @@ def _weigh(changes: Sequence[Change]) -> int:
     weight, segments, listed = 0, None, 0
     for change in changes:
         if change.segments is not segments:
-            segments = change.segments
+            segments, cause = change.segments, change.cause
             listed = sum(map(len, segments)) + _QUOTED * len(segments)
+            # both are the sender's, and may be as long as an event
+            listed += len(cause.get("event") or "") + len(cause.get("message_id") or "")
         weight += _CHANGE_BYTES + _REASON_BYTES * len(change.because) + listed
     return weight
 
@@ -301,5 +307,5 @@ class _Turn:
             self._ends_s = perf_counter() + TURN_S
 
 
-def _stuck(customer: str, due_ms: int, before_ms: int) -> str:
-    return f"customer {customer!r} is still due at {due_ms} after all before {before_ms} has fired"
+def _stuck(due_ms: int, before_ms: int) -> str:
+    return f"the customer is still due at {due_ms} after all before {before_ms} has fired"

@@ -23,6 +23,7 @@ from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch
 from rules.durations import format_duration
 from rules.features import NEVER
 from rules.paths import SAFE_INTEGER
+from rules.wording import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,4 +138,5 @@ class TotalCheck(Leaf):
         value = None if state is None else self.feature.aggregate(state, t, self.agg)[0]
         if value is not None and self.agg in IN_MILLIONTHS:
             value = of_millionths(value)
+        value = short(value)
         return value, f"{self.text} ({'no value' if value is None else value})"

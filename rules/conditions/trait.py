@@ -11,6 +11,7 @@ from rules.conditions.base import Binder, Check, Condition, Customer, Path, Verd
 from rules.dates import parse_date
 from rules.features import NEVER
 from rules.paths import parse_path, values_at
+from rules.wording import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +61,9 @@ class TraitPath:
         return holds, until
 
     def explain(self, customer: Customer, t: int) -> dict[str, Any]:
-        """Return the entry of `because`; the value is the first one at the path."""
+        """Return the entry of `because`; the value is the first one at the path, cut where it is long."""
         values = values_at(customer.traits, self.steps)
-        value = values[0] if values else None
+        value = short(values[0]) if values else None
         return {
             "path": self.path,
             "holds": self.evaluate(customer, t)[0],

@@ -246,6 +246,17 @@ def test_a_change_weighs_about_what_it_is_on_the_wire() -> None:
     assert 0.5 < batch.weight_bytes / sent < 2
 
 
+async def test_a_batch_is_full_with_few_changes_where_each_quotes_a_long_name() -> None:
+    bench, name = Bench(), "n" * 60_000
+    batch = bench.batch()
+    events = [bench.event(f"c{number}", 1_000, name=name) for number in range(100)]
+    done = await batch.apply(events)
+    assert batch.full
+    assert done < 60
+    sent = sum(len(value_of(entry, "2026-01-01T00:00:00.000Z")) for entry in batch.entries("app", 1))
+    assert 0.5 < batch.weight_bytes / sent < 2
+
+
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine raise at events named Bad, after it has changed something."""

@@ -234,6 +234,19 @@ def test_a_sum_is_said_as_json_can_hold_it(values: list[float], value: float) ->
     assert orjson.loads(orjson.dumps(because)) == because
 
 
+@pytest.mark.parametrize("leaf", ["trait: {t: {ne: %d}}", "total: {event: identify, of: traits.t, agg: last, ne: %d}"])
+@pytest.mark.parametrize("value", ["x" * 30_000, ["x" * 100] * 300, {"a": {"b": "é" * 9_000}}])
+def test_a_long_value_is_quoted_by_its_beginning(leaf: str, value: Any) -> None:
+    """A change has room for what its definition asks, whatever a sender puts into a trait."""
+    engine = engine_with(f"any: [{', '.join(f'{{{leaf % number}}}' for number in range(100))}]")
+    profile = engine.new("c1")
+    body = {"type": "identify", "traits": {"t": value}}
+    engine.apply(profile, Event("c1", "identify", "identify", T0, T0, body))
+    because = list(probe(engine).explain(profile, T0))
+    assert len(because) == 100
+    assert len(orjson.dumps(because)) < 100_000
+
+
 def test_a_sum_meets_the_double_that_a_bound_is() -> None:
     engine = engine_with("total: {event: X, of: v, agg: sum, eq: 9007199254740993}")
     body = {"type": "track", "event": "X", "properties": {"v": 9007199254740993}}
