@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ async def webhook_site(
         stored_deliveries(pipeline.settings, WallClock().now_ms) as (endpoints, deliveries),
     ):
         yield WebhookSite(pipeline, producer, endpoints, deliveries)
+    gc.collect()  # what aiokafka left behind is the collector's within the test that left it
 
 
 def changes_of(customers: int, each: int) -> list[Change]:
