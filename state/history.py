@@ -204,7 +204,8 @@ def _entries(key: str, value: bytes | None) -> list[bytes]:
         return unpack(value)
     except ValueError as error:
         # it is a convenience, and the topic has the changes: what comes is kept again
-        log.warning("%s cannot be read (%s): this customer's history begins anew", key, error)
+        log.warning("a customer's history cannot be read (%s): it begins anew", type(error).__name__)
+        log.debug("it is %s", key)
         return []
 
 

@@ -60,6 +60,14 @@ def _speaks(error: BaseException) -> bool:
 class TextFormatter(logging.Formatter):
     """Lines for people; a trace follows its line."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        kept, record.exc_text = record.exc_text, None  # what another formatter made of the exception has its words
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = kept
+
     def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 - the base class's name
         """Return the trace."""
         return trace_of(ei[1]) if ei[1] is not None else ""

@@ -111,6 +111,6 @@ async def probing(settings: Settings) -> AsyncIterator[tuple[Probes, str]]:
     probes = Probes()
     named = "SEGUE_WORKER_HOST and SEGUE_WORKER_PORT"
     at = Address(settings.worker_host, settings.worker_port or 0, named, CONNECTIONS)
-    async with listening(probes, settings, at) as url:
-        log.info("health and metrics are at %s", url)
-        yield probes, url
+    async with listening(probes, settings, at) as place:
+        log.info("health and metrics are at %s", place)
+        yield probes, place
