@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.fuzz.worlds import Sent
 
 WORLDS_A_ROUND = 10
-FOLLOWED = 40
+FOLLOWED = 100
 """Of so many customers one is followed: the oracle works out what they must be told, from their whole history."""
 SHRINK_S = 120.0
 FIRST_OF_SERVICES = 1_000_000

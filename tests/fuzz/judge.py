@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.fuzz.worlds import Sent
     from tests.oracle.customer import Expected
     from tests.oracle.definitions import Tree
+    from tests.oracle.models import Scorers
     from tests.oracle.wire import Event
 
 APPLIED, DUPLICATE, TICK = "applied", "duplicate", "tick"
@@ -89,6 +90,11 @@ class _Judged(Customer):
     """A customer of the oracle whose traits have the bounds that this implementation adds, or leaves open."""
 
     rejected = False
+
+    def fire(self, last_ms: int, scorers: Scorers) -> None:
+        """Let happen what is due, where that is looked at."""
+        if self.plan is not NOTHING:
+            super().fire(last_ms, scorers)
 
     def _written(self, event: Event, ts: int) -> tuple[dict[str, Any], dict[str, int]]:
         traits, times = dict(self.facts.traits), dict(self._trait_times)

@@ -55,6 +55,8 @@ def _sent(dice: Random, number: int, place: int) -> Sent:
     customer = f"w{number}c{dice.randrange(CUSTOMERS)}"
     event, made_by = _event(dice, customer, now_ms), []
     chance = dice.random()
+    if chance < 0.61:
+        event = copied(event)
     if chance < 0.6:
         for mutate in dice.choices(MUTATIONS, k=dice.choice((1, 1, 1, 2, 4))):
             mutate(dice, event)
@@ -86,9 +88,8 @@ def _named(value: bytes) -> bytes | None:
 def _event(dice: Random, customer: str, now_ms: int) -> Tree:
     if dice.random() < 0.3:
         event = dict(dice.choice(bought()))
-        event["properties"] = dict(event["properties"])
     else:
-        event = copied(dice.choice(FULL))
+        event = dict(dice.choice(FULL))
         event["timestamp"] = format_ms(now_ms - dice.choice((0, 0, 1, DAY_MS, dice.randrange(90 * DAY_MS))))
         if dice.random() < 0.1:
             del event["timestamp"]

@@ -25,6 +25,9 @@ MAX_DEPTH = 1024
 """How deep lists and objects may lie in each other."""
 
 
+_HUGE = re.compile(rb"[0-9]{300}|[eE][+]?[0-9]{3}")
+"""What a number past the doubles has, and few others."""
+
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 """A text, or a bracket outside of texts."""
 
@@ -210,6 +213,7 @@ def _fault(look: Callable[[Mapping[str, Any]], object], tree: Mapping[str, Any])
 def _parsed(data: bytes) -> tuple[Any, frozenset[Reason]]:
     """Return the tree, however deep, or why there is none."""
     infinite: list[str] = []
+    huge = _HUGE.search(data) is not None
 
     def number(text: str) -> float:
         value = float(text)
@@ -221,8 +225,8 @@ def _parsed(data: bytes) -> tuple[Any, frozenset[Reason]]:
         with room():
             tree = json.loads(
                 data.decode(),
-                parse_int=number,
-                parse_float=number,
+                parse_int=number if huge else float,
+                parse_float=number if huge else float,
                 parse_constant=_constant,
                 # without an escape there is no surrogate: UTF-8 has none
                 object_pairs_hook=_members if b"\\u" in data else None,
