@@ -35,6 +35,7 @@ before it goes on from memory."""
 CHECK_S = 2.0
 """How often the topic is asked whether it is still the same: a broker that came back empty says nothing by itself."""
 
+_ANSWER_S = 2.0
 _FETCH_BYTES = 1 << 20
 _SLICE_BYTES = 4 * BATCH_BYTES
 _PACE_S = 0.02
@@ -53,6 +54,7 @@ class Feed:
         self._hub = hub
         self._metrics = metrics
         self.ready = asyncio.Event()
+        self._asking = asyncio.Lock()
 
     async def run(self) -> None:
         """Read for ever."""
@@ -69,6 +71,8 @@ class Feed:
                 if str(error) != said:
                     log.warning("the stream waits: %s; trying again", error)
                 said = str(error)
+            except Exception:  # noqa: BLE001 - whatever it was, clients wait for what comes next
+                log.exception("the stream's reading failed; beginning anew where it stood")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -107,28 +111,35 @@ class Feed:
         self._metrics.gaps.inc(len(found.gaps))
 
     async def _follow(self, reader: TopicReader) -> None:
-        clock = asyncio.get_running_loop().time
-        checked_s = clock()
-        while True:
-            await self._take(await reader.some())
-            if clock() - checked_s > CHECK_S:
-                checked_s = clock()
-                await self._pass(reader)
-                if await self._is_another(reader):
-                    return
-
-    async def _is_another(self, reader: TopicReader) -> bool:
-        """Whether the topic is no longer what is being read; a broker that is away has said nothing."""
         position = self._hub.position
         assert position is not None  # noqa: S101 - it was placed before it is followed
-        for partition, offset in enumerate(position.offsets):
-            end = reader.highwater(partition)
-            if end is not None and end < offset:
-                return True
-        with contextlib.suppress(ServiceError, TimeoutError):
-            async with asyncio.timeout(CHECK_S):
-                return await self.mark() != position.mark
-        return False
+        checking = asyncio.create_task(self._until_another(position.mark))
+        clock = asyncio.get_running_loop().time
+        passed_s = clock()
+        try:
+            while not checking.done():
+                await self._take(await reader.some())
+                if clock() - passed_s > CHECK_S:
+                    passed_s = clock()
+                    if _is_beyond(reader, position):
+                        return
+                    await self._pass(reader)
+        finally:
+            # not in the middle of a question: aiokafka would leave a connection half made
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ANSWER_S), self._asking:
+                    checking.cancel()
+            checking.cancel()
+            await asyncio.gather(checking, return_exceptions=True)
+
+    async def _until_another(self, mark: bytes) -> None:
+        """Return once the topic has another mark; a broker that is away has said nothing."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            with contextlib.suppress(ServiceError):
+                async with self._asking:
+                    if await self.mark() != mark:
+                        return
 
     async def _pass(self, reader: TopicReader) -> None:
         """Go past what is never handed out: control records, and what compaction took."""
@@ -141,6 +152,12 @@ class Feed:
             self._hub.take(changes, {})
             await asyncio.sleep(0)  # whoever can take it has it before there is more
         self._hub.take((), {record.partition: record.offset + 1 for record in records})
+
+
+def _is_beyond(reader: TopicReader, position: Position) -> bool:
+    """Whether a log ends before where it was read to: the broker has lost it, and does not say so by itself."""
+    ends = [reader.highwater(partition) for partition in reader.partitions]
+    return any(end is not None and end < offset for end, offset in zip(ends, position.offsets, strict=True))
 
 
 def _slices(records: Sequence[Record], source: bytes) -> Iterator[list[Change]]:
