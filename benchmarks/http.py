@@ -1,4 +1,4 @@
-"""The HTTP edges under load: ingest beside a bare endpoint of the same server, and lookup beside ingest.
+"""The HTTP edges under load: ingest beside a bare endpoint, lookup beside ingest, the stream, and webhooks.
 
 The servers, the worker, the broker, the store and the client that asks are processes of their own on this machine.
 """
@@ -12,8 +12,9 @@ from benchmarks.http_ingest import ingest
 from benchmarks.http_lookup import lookup
 from benchmarks.http_site import open_site
 from benchmarks.http_stream import stream
+from benchmarks.http_webhook import webhook
 
-PARTS = {"ingest": ingest, "lookup": lookup, "stream": stream}
+PARTS = {"ingest": ingest, "lookup": lookup, "stream": stream, "webhook": webhook}
 
 
 async def main() -> None:
