@@ -21,6 +21,7 @@ from streams.topics import create_topics, delete_topics
 from tests.integration.http_server import http_server, worked
 from tests.integration.pipeline import make_pipeline
 from tests.integration.sse import append, deaf, hearing, on_services
+from tests.integration.test_http_hostile import fuzz
 from tests.unit.http_fakes import is_flat
 
 if TYPE_CHECKING:
@@ -243,3 +244,12 @@ async def test_who_takes_nothing_is_cut_off_and_the_others_hear_all(
                 pass
         for writer in slow:
             writer.close()
+
+
+@pytest.mark.embedded  # no broker has a say in it
+async def test_no_answer_about_tokens_is_out_of_contract(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    # the stream itself never ends where it is asked for rightly: what it refuses, tests/unit/test_http_tokens.py shows
+    async with http_server(broker, valkey, topic_prefix, app_id) as http:
+        await asyncio.to_thread(fuzz, http.url, http.read_key, "--include-path-regex", "^/v1/tokens")

@@ -213,8 +213,10 @@ def no_auth(request: httpx.Request) -> httpx.Request:
     ("body", "status", "path"),
     [
         ({}, 422, "customer_id"), ({"customer_id": ""}, 422, "customer_id"), ({"customer_id": 1}, 422, "customer_id"),
-        ({"customer_id": "é" * 200}, 422, "customer_id"), ({"customer_id": "c1", "ttl": "2h"}, 422, "ttl"),
+        ({"customer_id": "é" * 257}, 422, "customer_id"), ({"customer_id": "c1", "ttl": "2h"}, 422, "ttl"),
         ({"customer_id": "c1", "ttl": 900}, 422, "ttl"), ({"customer_id": "c1", "ttl": "0s"}, 422, "ttl"),
+        ({"customer_id": "c1", "ttl": "3601s"}, 422, "ttl"),
+        ({"customer_id": "c1", "ttl": "61m"}, 422, "ttl"),
         ({"customer_id": "c1", "ttl": "x"}, 422, "ttl"), ([], 400, None),
     ],
 )  # fmt: skip

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, Field, ValidationError
 
-from rules.durations import PATTERN, format_duration, parse_duration
+from rules.durations import format_duration, parse_duration
 from state.token_secrets import LONGEST_TTL_MS
 from streams.events import MAX_ID_BYTES
 from streams.http.errors import HttpError
 
-_SHORTEST_TTL_MS = 1_000
-
-
-def _bounded(ttl_ms: int) -> int:
-    if not _SHORTEST_TTL_MS <= ttl_ms <= LONGEST_TTL_MS:
-        message = f"a token lasts from {format_duration(_SHORTEST_TTL_MS)} to {format_duration(LONGEST_TTL_MS)}"
-        raise ValueError(message)
-    return ttl_ms
-
-
-def _id(customer: str) -> str:
-    if len(customer.encode()) > MAX_ID_BYTES:
-        message = f"a customer id has at most {MAX_ID_BYTES} bytes"
-        raise ValueError(message)
-    return customer
+_TTL = r"^(([1-9]|[1-9][0-9]{1,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|([1-9]|[1-5][0-9]|60)m|1h)$"
+"""From 1s to 1h, `LONGEST_TTL_MS`, in whole seconds or minutes; as a pattern, so that OpenAPI says all of it."""
 
 
 class TokenRequest(BaseModel):
-    """Whose token, and for how long: `ttl` is a duration, milliseconds in here."""
+    """Whose token, and for how long."""
 
-    customer_id: Annotated[str, Field(min_length=1, max_length=MAX_ID_BYTES), AfterValidator(_id)]
-    ttl: Annotated[
-        int,
-        BeforeValidator(parse_duration),
-        AfterValidator(_bounded),
-        WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["15m"]}),
-        Field(description="From 1s to 1h; 1h where it is left out."),
-    ] = LONGEST_TTL_MS
+    customer_id: str = Field(min_length=1, max_length=MAX_ID_BYTES)
+    ttl: str = Field("1h", pattern=_TTL, examples=["15m"], description="A duration from 1s to 1h.")
+
+    @property
+    def ttl_ms(self) -> int:
+        """How long, in milliseconds."""
+        return parse_duration(self.ttl)
 
 
 class TokenAnswer(BaseModel):
@@ -63,5 +47,6 @@ def token_asked(body: bytes) -> TokenRequest:
             if not fault["loc"]:
                 code = "not_json" if fault["type"] == "json_invalid" else "not_object"
                 raise HttpError(400, code, f'{fault["msg"]}; send {{"customer_id": "c42", "ttl": "15m"}}') from error
-            fault["msg"] = fault["msg"].removeprefix("Value error, ")
+            if fault["loc"] == ("ttl",):
+                fault["msg"] = f"a token lasts from 1s to {format_duration(LONGEST_TTL_MS)}; write 90s, 15m or 1h"
         raise RequestValidationError(faults) from error

@@ -141,7 +141,7 @@ def _add_tokens(router: APIRouter, parts: HttpParts, callers: Callers, tokens: T
             asked = token_asked(await read_body(request, share, parts.settings.http_read_timeout / 1000))
         finally:
             share.release()
-        token, ends_s = await tokens.issue(caller, asked.customer_id, asked.ttl)
+        token, ends_s = await tokens.issue(caller, asked.customer_id, asked.ttl_ms)
         answer: dict[str, Any] = {
             "token": token,
             "customer_id": asked.customer_id,

@@ -71,7 +71,7 @@ class Feed:
                 if str(error) != said:
                     log.warning("the stream waits: %s; trying again", error)
                 said = str(error)
-            except Exception:  # noqa: BLE001 - whatever it was, clients wait for what comes next
+            except Exception:  # whatever it was, clients wait for what comes next
                 log.exception("the stream's reading failed; beginning anew where it stood")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
