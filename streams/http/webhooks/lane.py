@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     GiveUp = Callable[[str, Dead], Awaitable[None]]
 
-READY: Final = 128
+READY: Final = 32
 """Deliveries of a lane in memory beside those under way; more that are due are looked for when these are gone."""
-UNSETTLED: Final = 256
+UNSETTLED: Final = 64
 """Attempts of a lane that are under way or wait to be settled, as where Redis or the broker is away."""
 
 
