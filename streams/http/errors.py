@@ -110,6 +110,9 @@ async def _frameworks(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """Return the methods that a path takes: of several routes at one path the framework names the first one's."""
+    named: dict[str, Any] = request.app.openapi()["paths"].get(request.scope["path"], {})
+    if named:  # what is documented there; `/v1/customers/lookup` could be a customer, too
+        return ", ".join(method.upper() for method in named)
     asked = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": []}
     return ", ".join(
         method
