@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import ssl
 import subprocess
@@ -14,21 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from prometheus_client import CollectorRegistry
 from standardwebhooks import Webhook
 from yarl import URL
 
 from state.webhooks.endpoints import Endpoint
 from streams.http.webhooks.addresses import AddressGuard
+from streams.http.webhooks.delivering import delivering
 from streams.http.webhooks.masks import masked
 from streams.http.webhooks.outbound import NoReplyError, Outbound
 from streams.http.webhooks.sender import HttpSender, seconds_of
 from streams.http.webhooks.signing import make_secret
+from tests.integration.pipeline import until
+from tests.integration.webhook_site import changes_of, webhook_site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from streams.embedded import EmbeddedValkey
     from streams.http.webhooks.attempt import Outcome
+    from tests.integration.conftest import Broker
 
     Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -421,6 +428,39 @@ async def test_of_what_comes_back_little_is_shown_and_no_secret() -> None:
         outcome = await sent(receiver, headers={"Authorization": "Bearer abcdefghij"})
     assert outcome.shown.startswith('{"you sent":"***","x":" \ufffd"}yyy')
     assert len(outcome.shown) == 201
+
+
+async def test_on_services_those_that_lead_inside_wait_and_hold_up_nobody(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.http.webhooks.outbound._NAMES_S", 0)
+    async with contextlib.AsyncExitStack() as stack:
+        site = await stack.enter_async_context(webhook_site(broker, valkey, topic_prefix, app_id))
+        good = await stack.enter_async_context(receiving(saying(OK)))
+        closing = saying(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), close=True)
+        rebinding = await stack.enter_async_context(receiving(closing))
+        inside = await stack.enter_async_context(receiving(saying(OK), REFUSED, rebinding.port))
+        elsewhere = f"http://{REFUSED}:{inside.port}/".encode()
+        answer = b"HTTP/1.1 307 Moved\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % elsewhere
+        moved = await stack.enter_async_context(receiving(saying(answer)))
+        names = Names([ALLOWED], [REFUSED])
+        outbound = await stack.enter_async_context(Outbound(GUARD, resolver=names))
+        await site.add("ep_moved", url=f"http://{ALLOWED}:{moved.port}/", secret=make_secret())
+        await site.add("ep_rebinding", url=f"http://rebinding.example:{rebinding.port}/", secret=make_secret())
+        await site.add("ep_good", url=f"http://{ALLOWED}:{good.port}/", secret=make_secret())
+        await site.write(changes_of(1, 3))
+        sender = HttpSender(outbound, GUARD, http=True)
+        await stack.enter_async_context(
+            delivering(site.pipeline.settings, lambda: site.producer, sender, CollectorRegistry())
+        )
+        await until(lambda: len(good.bodies) == 3 and bool(moved.bodies) and len(names.asked) >= 2)
+        stood = {}
+        for name in ("ep_moved", "ep_rebinding"):
+            while not (standing := await site.deliveries.standing(name)).again:  # noqa: ASYNC110 - Redis tells no one
+                await asyncio.sleep(0.02)
+            stood[name] = standing.done, standing.waiting, json.loads(standing.last)["failure"]
+        assert stood == {"ep_moved": (0, 3, "redirect"), "ep_rebinding": (1, 2, "address")}
+        assert (inside.connected, rebinding.connected) == (0, 1)
 
 
 def test_words_and_beginnings_are_masked_too() -> None:
