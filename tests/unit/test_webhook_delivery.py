@@ -19,7 +19,7 @@ from streams.http.webhooks.feed import Source
 from streams.http.webhooks.measures import WebhookMeasures
 from streams.http.webhooks.partition import PartitionWork, Tools
 from streams.http.webhooks.post import Post
-from tests.unit.webhook_fakes import START_MS, Attempt, DrivenClock, change_of, endpoint_of
+from tests.unit.webhook_fakes import Attempt, DrivenClock, change_of, endpoint_of
 from tests.unit.webhook_memory import MemoryEndpoints, MemoryQueues, MemoryTopic
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Scene:
         self.written: dict[str, int] = defaultdict(int)
         self.running: list[asyncio.Task[None]] = []
         self.directories: list[Directory] = []
+        self.works: list[PartitionWork] = []
         self.repeats = False
 
     async def send(self, endpoint: Endpoint, delivery_id: str, body: bytes, *, at_s: int) -> Outcome:
@@ -79,7 +80,8 @@ class Scene:
         ownership = await self.queues.take_over(0)
         await directory.refresh()
         self.directories.append(directory)
-        self.running.append(asyncio.create_task(PartitionWork(0, ownership.epoch, ownership.lanes, tools).run()))
+        self.works.append(PartitionWork(0, ownership.epoch, ownership.lanes, tools))
+        self.running.append(asyncio.create_task(self.works[-1].run()))
 
     async def release(self) -> None:
         """Have the last owner end, as when it stops well."""
@@ -196,5 +198,20 @@ def test_in_order_and_nothing_forgotten(
     asyncio.run(run())
 
 
-def test_the_driven_clock_starts_where_changes_do() -> None:
-    assert DrivenClock().now_ms() == START_MS
+async def test_what_waits_and_how_far_behind_is_shown_of_every_endpoint() -> None:
+    scene = Scene([(0, 0)] * 100, 4)
+    scene.endpoints.rows["ep_1"] = endpoint_of("ep_1", enabled=False)
+    await scene.own()
+    for _ in range(3):
+        for customer in CUSTOMERS:
+            scene.write(customer, hole=False)
+    async with asyncio.timeout(10):
+        while scene.works[-1].show() != {"ep_1": (0, 0), "ep_2": (4, 0)}:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+    scene.endpoints.rows["ep_3"] = endpoint_of("ep_3", starts={0: 6})
+    await scene.directories[-1].refresh()
+    async with asyncio.timeout(10):
+        while scene.works[-1].show().get("ep_3") != (6, 0):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+    assert scene.works[-1].show() == {"ep_1": (0, 0), "ep_2": (4, 8), "ep_3": (6, 0)}
+    await ended(scene.running[-1])

@@ -164,8 +164,10 @@ class Feed:
 
     def behind(self, lane: Lane) -> int:
         """Return how many offsets the foremost reading of the partition is ahead of a lane."""
-        furthest = max((place.offset for place in self._places.values()), default=0)
-        return furthest - self._places[lane].offset
+        place = self._places.get(lane)
+        if place is None:  # disabled when this process began
+            return 0
+        return max(other.offset for other in self._places.values()) - place.offset
 
     def _has_room(self, place: Place) -> bool:
         return place.work.waiting <= place.most // 2
