@@ -102,11 +102,14 @@ class WorkerCollector(Collector):
             "segue_stalled_seconds", "How long nothing was done although it could be; the worker ends at its limit."
         )
         now_ms, now_s = self._worker.parts.now_ms(), self._worker.watchdog.now_s()
-        for partition, one in sorted(self._worker.watchdog.watched.items()):
-            label, tenure = [str(partition)], one.hold.tenure
+        for partition, hold in sorted(self._worker.holds.items()):
+            label, tenure = [str(partition)], hold.tenure
             held.add_metric(label, tenure is not None)
             if tenure is not None:
                 offset.add_metric(label, tenure.applied)
+            one = self._worker.watchdog.watched.get(partition)
+            if one is None or one.hold is not hold:
+                continue  # it is looked at within a second
             if one.lag.events is not None:
                 behind.add_metric(label, one.lag.events)
                 age.add_metric(label, one.lag.seconds(now_ms))
