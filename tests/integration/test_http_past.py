@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+import random
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from rules.dates import format_ms
 from rules.load import load_text
+from state.change import Change
 from state.history import Batch, History
-from streams.changes import SOURCE_HEADER, source_of
+from streams.changes import SOURCE_HEADER, make_entry, source_of, value_of
 from streams.child import free_port
+from streams.http.broker import Broker as HttpBroker
+from streams.http.lookup.kept import whole
+from streams.http.lookup.projector import Projector
+from streams.http.parts import HttpParts
 from streams.http.serving import serving
-from streams.replay.sender import partition_of
 from streams.topics import create_topics, delete_topics
 from tests.integration.http_server import http_server, worked
-from tests.integration.pipeline import track
+from tests.integration.pipeline import make_pipeline, track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from streams.embedded import EmbeddedValkey
+    from streams.http.keyring import KeyRing
     from tests.integration.conftest import Broker
     from tests.integration.http_server import HttpServer
+    from tests.integration.pipeline import Pipeline
 
 RULES = load_text("""\
 segments:
@@ -35,6 +43,7 @@ segmentations:
   - {key: stage, segments: [twice], otherwise: visitor}
 """)
 READ_S = 40.0
+NOON_MS = 1_772_366_400_000
 
 
 async def got(http: HttpServer, path: str, met: Callable[[Any], bool]) -> Any:
@@ -50,6 +59,21 @@ async def got(http: HttpServer, path: str, met: Callable[[Any], bool]) -> Any:
                 await asyncio.sleep(0.02)
     except TimeoutError:
         pytest.fail(f"{path}: {content}")
+
+
+def change(app_id: str, customer: str, seq: int, segment: str) -> bytes:
+    """Return a change as a worker sends it; even ones enter."""
+    said = ("entered", "exited")[seq % 2]
+    made = Change(customer, seq, said, segment, None, None, NOON_MS + seq, {"type": "timer"}, [], [segment], "r")
+    return value_of(make_entry(app_id, made, seq), format_ms(NOON_MS + seq))
+
+
+async def send_changes(pipeline: Pipeline, records: Iterable[tuple[bytes, bytes]]) -> None:
+    """Send (value, source) pairs to the change topic's partition 0."""
+    async with AIOKafkaProducer(bootstrap_servers=pipeline.settings.broker) as producer:
+        for value, source in records:
+            await producer.send(pipeline.topics.changes, value, headers=[(SOURCE_HEADER, source)], partition=0)
+        await producer.flush()
 
 
 def sums(catalogue: Any) -> dict[str, tuple[int, int]]:
@@ -112,6 +136,38 @@ async def test_several_servers_come_and_go_and_each_change_counts_once(
 
 
 @pytest.mark.embedded  # no broker has a say in it
+async def test_however_often_reading_is_cut_off_each_change_counts_once(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    draw = random.Random(7)
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, partitions=1, redis=valkey.url)
+    log = [change(app_id, f"c{draw.randrange(40)}", number, draw.choice(["a", "b"])) for number in range(6_000)]
+    await send_changes(pipeline, [(value, source_of(app_id)) for value in log])
+    history = History(valkey.url, app_id, kept=50, patience_s=5)
+    projector = Projector(HttpParts(pipeline.settings, cast("KeyRing", None), HttpBroker(pipeline.settings)), history)
+    cuts = 0
+    try:
+        while (await history.place(0)).offset != len(log):
+            before = await history.place(0)
+            reading = asyncio.create_task(projector.run(0))
+            # cut off in the middle of what it does first, or somewhat later
+            while await history.place(0) == before and not reading.done():  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
+            await asyncio.sleep(draw.random() * 0.02)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            cuts += 1
+        for customer in {orjson.loads(value)["customer_id"] for value in log}:
+            mine = [value for value in log if orjson.loads(value)["customer_id"] == customer]
+            assert whole(app_id, customer, await history.changes(0, customer)) == mine[:-51:-1]
+        flows = (await history.flows([0])).by_segment
+        assert sum(entered + exited for entered, exited in flows.values()) == len(log)
+    finally:
+        await history.close()
+    assert cuts > 3
+
+
+@pytest.mark.embedded  # no broker has a say in it
 async def test_other_apps_changes_and_what_is_none_are_left_out(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -121,14 +177,12 @@ async def test_other_apps_changes_and_what_is_none_are_left_out(
             [one, two] = (await got(http, "/v1/customers/c42/changes", lambda found: len(found["changes"]) == 2))[
                 "changes"
             ]
-        async with AIOKafkaProducer(bootstrap_servers=http.pipeline.settings.broker) as producer:
-            for value, source in (
-                (orjson.dumps(two), source_of("another")),
-                (b"no JSON", source_of(app_id)),
-                (orjson.dumps(two | {"seq": 3}), source_of(app_id)),
-            ):
-                headers = [(SOURCE_HEADER, source)]
-                await producer.send_and_wait(http.pipeline.topics.changes, value, key=b"c42", headers=headers)
+        others = [
+            (orjson.dumps(two), source_of("another")),
+            (b"no JSON", source_of(app_id)),
+            (orjson.dumps(two | {"seq": 3}), source_of(app_id)),
+        ]
+        await send_changes(http.pipeline, others)
         found = await got(http, "/v1/customers/c42/changes", lambda found: len(found["changes"]) > 2)
         assert found["changes"][1:] == [one, two]
     assert "a change that this version cannot read" in caplog.text
@@ -165,8 +219,6 @@ async def test_a_topic_that_is_made_anew_is_read_from_its_beginning(
         await delete_topics(pipeline.settings)
         await create_topics(pipeline.settings)
         anew = orjson.dumps(found["changes"][0] | {"seq": 3})
-        async with AIOKafkaProducer(bootstrap_servers=http.pipeline.settings.broker) as producer:
-            headers = [(SOURCE_HEADER, source_of(app_id))]
-            await producer.send_and_wait(http.pipeline.topics.changes, anew, key=b"c42", headers=headers)
+        await send_changes(http.pipeline, [(anew, source_of(app_id))])
         found = await got(http, "/v1/customers/c42/changes", lambda found: len(found["changes"]) == 3)
-        assert partition_of(b"c42", 1) == 0
+        assert [one["seq"] for one in found["changes"]] == [3, 2, 1]

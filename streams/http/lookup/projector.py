@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 _RECORDS_A_BATCH = 250
 _FETCH_WAIT_MS = 200  # nobody waits for the history; each partition has a consumer, and an idle one should cost little
-_TICK_S = 5.0
+_TICK_S = 3.0
 _ON_ITS_WAY_MS = 1_000  # what went out so lately may be in no fetch yet
-_BEYOND_S = 3.0
+_BEYOND_S = 1.0
 
 
 class Projector:
