@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 READERS = 4
 """How many catch up at once: each holds what it has read ahead."""
 
+VISITORS_READERS = 2
+"""Likewise, of those who come with a token."""
+
 WAITING = 500
 FETCH_BYTES = 256 * 1024
 
@@ -48,7 +51,7 @@ _PULSE_S = 15.0
 class Turns:
     """Who may catch up: few at once, the others in turn, and no more than can be served soon."""
 
-    def __init__(self, readers: int = READERS, waiting: int = WAITING) -> None:
+    def __init__(self, readers: int, waiting: int = WAITING) -> None:
         """Everybody is still to come."""
         self._free = asyncio.Semaphore(readers)
         self._most_waiting = waiting

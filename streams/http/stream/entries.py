@@ -51,7 +51,8 @@ class Gap(NamedTuple):
 class Entry:
     """One event of the stream, ready to be sent; `change` is None for a gap, which all clients get.
 
-    `frame` is the whole of it, with the id of a client that has seen all before it; its id begins at `cut`.
+    `frame` is the whole of it, with the id of a client that has seen all before it; its id begins at `cut`. The change
+    has its data no more: they are in there.
     """
 
     frame: bytes
@@ -89,7 +90,7 @@ def change_in(record: Record, source: bytes) -> Change | None:
 def change_entry(change: Change, text: bytes) -> Entry:
     """Return the event of a change; `text` is the id of the position behind it."""
     body = b"event: segment.%b\ndata: %b\n" % (change.change.encode(), change.data)
-    return Entry(b"%bid: %b\n\n" % (body, text), len(body), change, {})
+    return Entry(b"%bid: %b\n\n" % (body, text), len(body), change._replace(data=b""), {})
 
 
 def gap_entry(gaps: Mapping[int, Gap], text: bytes) -> Entry:

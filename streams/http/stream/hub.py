@@ -75,7 +75,8 @@ class Hub:
             if subscriber.own is not None or not subscriber.waiting:
                 subscriber.end("reset")
         self.begin(position)
-        self._append([gap_entry(gaps, self.id)])
+        if gaps:
+            self._append([gap_entry(gaps, self.id)])
 
     # who listens
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from streams.changes import source_of
 from streams.http.errors import HttpError, later
-from streams.http.stream.catch_up import FETCH_BYTES, Turns, catch_up, gap_frame
+from streams.http.stream.catch_up import FETCH_BYTES, READERS, VISITORS_READERS, Turns, catch_up, gap_frame
 from streams.http.stream.feed import Feed
 from streams.http.stream.gaps import compare
 from streams.http.stream.hub import RING_BYTES, Hub
@@ -61,7 +61,8 @@ class Live:
         self._source = source_of(settings.app_id)
         self._keys = keys
         self._feed = Feed(settings, self.hub, metrics)
-        self._turns = Turns()
+        # visitors, who may come with any id they like, have readers of their own: they keep nobody else waiting
+        self._turns, self._visitors_turns = Turns(READERS), Turns(VISITORS_READERS)
         self._subscribers: set[Subscriber] = set()
         self._by_token: Counter[str] = Counter()
         self._count = 0
@@ -102,7 +103,8 @@ class Live:
             self.hub.leave(subscriber)
             self._subscribers.discard(subscriber)
             self.metrics.clients.dec()
-            self.metrics.ended.labels(subscriber.ending or "failed").inc()
+            if subscriber.ending is not None:
+                self.metrics.ended.labels(subscriber.ending).inc()
             if customer is not None:
                 self._by_token -= Counter((customer,))
 
@@ -129,7 +131,9 @@ class Live:
         if not self._elsewhere(position) and self.hub.join(subscriber, position.copy()):
             self.metrics.resumed.labels("memory").inc()
             return None
-        await reading.enter_async_context(self._turns.turn())
+        of_visitor = subscriber.caller is not None and subscriber.caller.customer is not None
+        turns = self._visitors_turns if of_visitor else self._turns
+        await reading.enter_async_context(turns.turn())
         partitions = self._elsewhere(position) or range(len(self._here().offsets))
         reader = TopicReader(
             self._settings.broker, self._topic, partitions=partitions, deadline_s=_DEADLINE_S, fetch_bytes=FETCH_BYTES
