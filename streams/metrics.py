@@ -90,6 +90,8 @@ class WorkerCollector(Collector):
         for service in ("broker", "redis"):
             up.add_metric([service], service not in away)
         yield up
+        partitions = worker.parts.settings.partitions
+        yield GaugeMetricFamily("segue_partitions", "Partitions of the app, over all workers.", partitions)
         yield GaugeMetricFamily("segue_joined", "Whether the consumer group gave it its share.", worker.joined)
         yield GaugeMetricFamily("segue_samples_unlearned", "Samples not learned yet, at the one.", worker.unlearned)
 

@@ -15,6 +15,7 @@ import typer
 import yaml
 
 from streams.cli import main
+from streams.pulse import END_S
 from streams.settings import PREFIX, load_settings
 from tests.integration.kafka import VERSION as KAFKA_VERSION
 
@@ -130,7 +131,7 @@ def test_there_are_two_workers_that_wait_for_what_they_need() -> None:
             "valkey": "service_healthy",
             "topics": "service_completed_successfully",
         }
-    for name in ("kafka", "valkey", "http"):
+    for name in ("kafka", "valkey", "worker", "http"):
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
@@ -140,6 +141,14 @@ def test_http_is_heard_outside_its_container() -> None:
     assert settings.http_host == "0.0.0.0"  # noqa: S104 - the port is published on the loopback address alone
     assert http["ports"] == [f"127.0.0.1:{settings.http_port}:{settings.http_port}"]
     assert f"127.0.0.1:{settings.http_port}/readyz" in http["healthcheck"]["test"][-1]
+
+
+def test_a_worker_says_inside_its_container_how_it_is() -> None:
+    worker = SERVICES["worker"]
+    settings, _ = load_settings(environ=worker["environment"])
+    assert "ports" not in worker, "two of them cannot have one port of the machine"
+    assert f"127.0.0.1:{settings.worker_port}/readyz" in worker["healthcheck"]["test"][-1]
+    assert int(worker["stop_grace_period"].rstrip("s")) > END_S + settings.revoke_deadline / 1000
 
 
 def last_stage() -> int:
