@@ -98,14 +98,15 @@ class Projector:
     async def _take(self, partition: int, before: int, records: Sequence[Record]) -> int:
         changes = list(self._changes_in(records))
         after = records[-1].offset + 1
-        read_to_ms = max((change.emitted_ms for change in changes), default=0)
+        # a worker whose clock is ahead has read no further, and must not end the day
+        read_to_ms = min(max((change.emitted_ms for change in changes), default=0), _now_ms())
         await self._history.write(partition, Batch(before, after, read_to_ms, changes))
         self._changes.inc(len(changes))
         return after
 
     async def _tick(self, reader: TopicReader, partition: int, before: int) -> bool:
         """Note that all is read, where it is: a day passes also while nothing comes. Return whether it was."""
-        read_to_ms = time.time_ns() // 1_000_000 - _ON_ITS_WAY_MS
+        read_to_ms = _now_ms() - _ON_ITS_WAY_MS
         try:
             await self._broker.check()  # one that is away has nothing to read either
         except ServiceError:
@@ -129,6 +130,10 @@ class Projector:
                 log.warning(
                     "%s/%d, offset %d: %s; it is left out", record.topic, record.partition, record.offset, error
                 )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
