@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rules.features import FeatureSpec, feature_key
-from rules.membership import SegmentationUnit, SegmentUnit, Unit
+from rules.membership import SegmentationUnit, SegmentUnit
 from rules.models.definition import AnyModel, Clusters, is_segmentation
 from rules.models.unit import ClusterUnit, ModelUnit, node_key
 from rules.ruleset import Segment, Segmentation
@@ -13,7 +13,8 @@ from rules.ruleset import Segment, Segmentation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.features import Feature
+    from rules.checks.base import Feature
+    from rules.checks.unit import Unit
     from rules.ruleset import Ruleset
 
 

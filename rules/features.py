@@ -9,13 +9,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from rules.comparisons import values_test
+from rules.matching import values_test
 from rules.paths import event_values, parse_path
 
-NEVER: Final = 1 << 62
-"""An instant (ms) later than any: what has no `until`."""
+NEVER: Final = (1 << 62) - 1
+"""An instant (ms) later than any: what has no `until`. The greatest that compiled code need not box."""
 
 ANY_EVENT: Final = "*"
 
@@ -122,10 +122,3 @@ def selectors(spec: FeatureSpec) -> tuple[Selector, ...]:
     if isinstance(spec, Sequence):
         return tuple(step.selector for step in spec.steps)
     return (spec.selector,)
-
-
-class Feature(Protocol):
-    """What a condition may ask of a feature; `state` is None where no matching event has come yet."""
-
-    def read(self, state: Any, t: int) -> tuple[Any, int]:
-        """Return the value at instant `t` (ms), None where there is none, and the next instant it could change."""

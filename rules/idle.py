@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rules.comparisons import Model, kind_of
+from rules.comparisons import Model
 from rules.conditions import Condition
+from rules.matching import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

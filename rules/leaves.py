@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rules.conditions.boolean import AllCheck, AnyCheck, NotCheck
-from rules.conditions.trait import TraitCheck
+from rules.checks.boolean import AllCheck, AnyCheck, NotCheck
+from rules.checks.trait import TraitCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rules.conditions import Check, Customer
+    from rules.checks.base import Check, Customer
 
 
 def leaves(check: Check, customer: Customer, t: int) -> Iterator[dict[str, Any]]:

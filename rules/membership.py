@@ -5,35 +5,30 @@ Models and segmentations of clusters stand among them (`rules.models.unit`), in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from rules.checks.unit import Unit
 from rules.features import NEVER
-from rules.models.unit import ClusterUnit, ModelUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rules.conditions.base import Check, Customer, Level
+    from rules.checks.base import Check, Customer, Level
 
 
-class SegmentUnit:
+class SegmentUnit(Unit):
     """A segment of its own: in while `when` holds, out while `until` does, and no sooner than `min_stay`."""
-
-    segmentation: str | None = None
 
     def __init__(self, key: str, name: str, when: Check, until: Check | None, min_stay_ms: int) -> None:
         """Keep the checks; `until` None means: leaves while `when` does not hold.
 
         A `plain` one is in while `when` holds, no more and no less.
         """
-        self.key = key
-        self.names = {key: name}
+        super().__init__(key, None, {key: name})
         self.when = when
         self.until = until
         self.min_stay_ms = min_stay_ms
         self.plain = until is None and not min_stay_ms
 
-    def evaluate(self, customer: Customer, level: Level | None, t: int) -> tuple[Level | None, int]:
+    def evaluate(self, customer: Customer, level: Any, t: int) -> tuple[Any, int]:
         """Return the level at instant `t` (the same object where nothing changes) and when it could next change."""
         if level is None:
             enters, due = self._enters(customer, t)
@@ -43,7 +38,11 @@ class SegmentUnit:
             leaves, due = self._leaves(customer, t)
         else:
             leaves, due = self._leaves(customer, t)
-        stays_till = level[1] + self.min_stay_ms
+        if not self.min_stay_ms:
+            if leaves:
+                return None, self._enters(customer, t)[1]
+            return level, due
+        stays_till = cast("int", level[1]) + self.min_stay_ms
         if leaves and t >= stays_till:
             return None, self._enters(customer, t)[1]
         return level, stays_till if leaves else max(due, stays_till)
@@ -65,25 +64,23 @@ class SegmentUnit:
         holds, due = self.when.evaluate(customer, t)
         return not holds, due
 
-    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> Iterator[dict[str, Any]]:
+    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> list[dict[str, Any]]:
         """Yield what decided the crossing: `when` on entering, `until` (or the lapsed `when`) on leaving."""
         del old
         deciding = self.when if new is not None or self.until is None else self.until
         return deciding.explain(customer, t)
 
 
-class SegmentationUnit:
+class SegmentationUnit(Unit):
     """A segmentation: the first segment whose condition holds, else `otherwise`."""
 
     def __init__(self, key: str, names: dict[str, str], checks: list[tuple[str, Check]], otherwise: str) -> None:
         """Keep the checks in order of priority; `names` has each segment's, and `otherwise`'s."""
-        self.key = key
-        self.segmentation: str | None = key
-        self.names = names
+        super().__init__(key, key, names)
         self.checks = checks
         self.otherwise = otherwise
 
-    def evaluate(self, customer: Customer, level: Level | None, t: int) -> tuple[Level | None, int]:
+    def evaluate(self, customer: Customer, level: Any, t: int) -> tuple[Any, int]:
         """Return the level at instant `t` (the same object where nothing changes) and when it could next change."""
         due = NEVER
         winner = self.otherwise
@@ -95,16 +92,11 @@ class SegmentationUnit:
                 break
         return (level if level is not None and level[0] == winner else (winner, t)), due
 
-    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> Iterator[dict[str, Any]]:
+    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> list[dict[str, Any]]:
         """Yield why the new segment is first, or, where none holds, why the old one no longer does."""
         checks = dict(self.checks)
         if new is not None and new[0] in checks:
-            yield from checks[new[0]].explain(customer, t)
-        elif old is not None and old[0] in checks:
-            yield from checks[old[0]].explain(customer, t)
-        else:
-            for check in checks.values():
-                yield from check.explain(customer, t)
-
-
-Unit = SegmentUnit | SegmentationUnit | ModelUnit | ClusterUnit
+            return checks[new[0]].explain(customer, t)
+        if old is not None and old[0] in checks:
+            return checks[old[0]].explain(customer, t)
+        return [entry for check in checks.values() for entry in check.explain(customer, t)]

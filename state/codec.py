@@ -21,8 +21,8 @@ from rules.models.unit import ModelUnit
 from state.profile import Profile
 
 if TYPE_CHECKING:
+    from rules.checks.base import Level
     from rules.compile import CompiledRuleset
-    from rules.conditions import Level
 
 FORMAT: Final = 3
 KEY_BYTES: Final = 8

@@ -21,8 +21,8 @@ from state.features.windowed import MOST_VALUES, PANES
 from state.profile import ID_BYTES, REMEMBERED_IDS
 
 if TYPE_CHECKING:
-    from rules.conditions import Level
-    from rules.membership import Unit
+    from rules.checks.base import Level
+    from rules.checks.unit import Unit
     from state.engine import Engine
     from state.profile import Profile
 

@@ -7,34 +7,34 @@ so many: what an event cannot have changed is not evaluated.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rules.features import ANY_EVENT, selectors
-from state.features.sequence import Sequence
+from state.features.base import Counted
+from state.features.sequence import Sequence, count_sequences
 from state.features.times import Newest, NewestTimes, count_newest, count_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rules.compile import CompiledRuleset
     from rules.features import Selector
-    from state.event import Event
 
 
-class Plan(NamedTuple):
-    """What counts the events of one name; sets of units are bit masks.
+class Plan:
+    """What counts the events of one name.
 
-    `always` are the units that read what is counted whatever the event holds: `newest` (slots), `times` (slot, feature,
-    window in ms, number kept, and the units that ask only whether so many are), and those of `others` with no selector
-    to ask. `sequences` have (slot, update, whether such an event can be the first step, readers), `others` (slot,
-    update, `matches` or None, readers).
+    `always` are the units that read what is counted whatever the event holds: `newest` (slots), `times`, and those of
+    `others` with no selector to ask.
     """
 
-    always: int
-    newest: tuple[int, ...]
-    times: tuple[tuple[int, NewestTimes, int, int, int], ...]
-    sequences: tuple[tuple[int, Callable[..., Any], bool, int], ...]
-    others: tuple[tuple[int, Callable[..., Any], Callable[..., bool] | None, int], ...]
+    __slots__ = ("always", "newest", "others", "sequences", "times")
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        self.always = 0
+        self.newest: list[int] = []
+        self.times: list[Counted] = []
+        self.sequences: list[Counted] = []
+        self.others: list[Counted] = []
 
 
 class Counting:
@@ -43,54 +43,54 @@ class Counting:
     def __init__(self, compiled: CompiledRuleset) -> None:
         """Make a plan for each name that the ruleset knows, and one for all others."""
         names = {name for spec in compiled.specs for selector in selectors(spec) for name in selector.names}
-        self._plans = {name: _plan(compiled, name) for name in names}
-        self._others = self._plans.get(ANY_EVENT) or _plan(compiled, ANY_EVENT)
+        self._plans: dict[str, Plan] = {name: _plan(compiled, name) for name in names}
+        self._others: Plan = self._plans.get(ANY_EVENT) or _plan(compiled, ANY_EVENT)
 
-    def count(self, slots: list[Any], event: Event, now: int) -> int:
+    def count(self, slots: list[Any], event: Any, now: int) -> int:
         """Count an event, evaluated at instant `now` (ms); return the units whose truth it may have changed."""
-        plan: Plan = self._plans.get(event.name, self._others)
-        units, newest, times, sequences, others = plan
-        if newest:
-            count_newest(slots, newest, event.ts)
-        if times:
-            units |= count_times(slots, times, event, now)
-        for slot, update, begins, readers in sequences:
-            state = slots[slot]
-            if state is not None or begins:
-                completed = state[0] if state is not None else None
-                state = slots[slot] = update(state, event, now)
-                if state is not None and state[0] != completed:
-                    units |= readers
-        for slot, update, matches, readers in others:
+        plan = self._plans.get(event.name)
+        if plan is None:
+            plan = self._others
+        units = plan.always
+        if plan.newest:
+            count_newest(slots, plan.newest, event)
+        if plan.times:
+            units |= count_times(slots, plan.times, event, now)
+        if plan.sequences:
+            units |= count_sequences(slots, plan.sequences, event, now)
+        for one in plan.others:
+            matches = one.matches
             if matches is None or matches(event.body):
-                slots[slot] = update(slots[slot], event, now)
-                units |= readers
+                slots[one.slot] = one.feature.update(slots[one.slot], event, now)
+                units |= one.readers
         return units
 
 
 def _plan(compiled: CompiledRuleset, name: str) -> Plan:
-    always = 0
-    newest: list[int] = []
-    times: list[tuple[int, NewestTimes, int, int, int]] = []
-    sequences: list[tuple[int, Callable[..., Any], bool, int]] = []
-    others: list[tuple[int, Callable[..., Any], Callable[..., bool] | None, int]] = []
+    plan = Plan()
     for slot, (spec, feature) in enumerate(zip(compiled.specs, compiled.features, strict=True)):
         wanted, readers = selectors(spec), compiled.readers[slot]
         if not any(_may_match(selector, name) for selector in wanted):
             continue
+        one = Counted(slot, feature, readers, compiled.full_readers[slot])
         if isinstance(feature, Sequence):
-            sequences.append((slot, feature.update, _may_match(wanted[0], name), readers))
+            one.begins = _may_match(wanted[0], name)
+            plan.sequences.append(one)
         elif not wanted[0].unconditional:
-            others.append((slot, feature.update, wanted[0].matches, readers | compiled.full_readers[slot]))
+            one.matches = wanted[0].matches
+            one.readers |= one.full_readers
+            plan.others.append(one)
         else:
-            always |= readers
+            plan.always |= readers
             if isinstance(feature, Newest):
-                newest.append(slot)
+                plan.newest.append(slot)
             elif isinstance(feature, NewestTimes):
-                times.append((slot, feature, feature.within_ms, feature.keep, compiled.full_readers[slot]))
+                one.within_ms, one.keep = feature.within_ms, feature.keep
+                plan.times.append(one)
             else:
-                others.append((slot, feature.update, None, 0))
-    return Plan(always, tuple(newest), tuple(times), tuple(sequences), tuple(others))
+                one.readers = 0
+                plan.others.append(one)
+    return plan
 
 
 def _may_match(selector: Selector, name: str) -> bool:

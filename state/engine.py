@@ -6,13 +6,11 @@ from itertools import compress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
-
 from rules.compile import CompiledRuleset
 from rules.dates import format_ms
 from rules.errors import StateError
 from rules.features import NEVER
-from rules.membership import SegmentUnit, Unit
+from rules.membership import SegmentUnit
 from rules.models.unit import ModelUnit
 from state.change import Change
 from state.codec import ProfileCodec
@@ -26,7 +24,8 @@ from state.traits import write_traits, written_traits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from rules.conditions import Level
+    from rules.checks.base import Check, Level
+    from rules.checks.unit import Unit
     from rules.ruleset import Ruleset
     from state.event import Event
     from state.models.scorer import Scorers
@@ -55,11 +54,15 @@ class Crossed(NamedTuple):
     because: list[dict[str, Any]]
 
 
-class Applied(msgspec.Struct, frozen=True):
+class Applied:
     """What an event did: nothing at all as a duplicate, else its changes in their order of emission."""
 
-    duplicate: bool
-    changes: Sequence[Change]
+    __slots__ = ("changes", "duplicate")
+
+    def __init__(self, *, duplicate: bool, changes: Sequence[Change]) -> None:
+        """Keep what it did."""
+        self.duplicate = duplicate
+        self.changes = changes
 
 
 DUPLICATE: Final = Applied(duplicate=True, changes=())
@@ -91,8 +94,8 @@ class Engine:
         self.view_traits = frozenset(view_traits)
         self.units: list[Unit] = self.compiled.units
         # of the segments that are in while `when` holds and else out, as most are, that check alone
-        self._plain = [
-            unit.when.evaluate if isinstance(unit, SegmentUnit) and unit.plain else None for unit in self.units
+        self._plain: list[Check | None] = [
+            unit.when if isinstance(unit, SegmentUnit) and unit.plain else None for unit in self.units
         ]
         # (key, index, names by segment) of the segments of their own, and of the segmentations, by key
         indexed = sorted((unit.key, index, unit.names) for index, unit in enumerate(self.units))
@@ -105,7 +108,7 @@ class Engine:
         self._model_units = sum(1 << index for index, sampling in enumerate(self._samplings) if sampling is not None)
         self._codec = ProfileCodec(self.compiled)
         self._first_units = self._unlike_nobody()
-        self._orders: dict[int, list[tuple[int, Any]]] = {}
+        self._orders: dict[int, list[tuple[int, Check | None]]] = {}
         self._definition = {"type": "definition", "ruleset": self.version}
         self._counting = Counting(self.compiled)
 
@@ -248,14 +251,17 @@ class Engine:
         moved = False
         while units:
             for index, plain in self._orders.get(units) or self._order(units):
-                old, more = levels[index], 0
+                old: Any = levels[index]
+                new: Any
+                more = 0
                 if plain is not None:
-                    holds, due = plain(profile, t)
+                    holds, due = plain.evaluate(profile, t)
                     new = None if not holds else old if old is not None else (self.units[index].key, t)
                 elif (model := self._samplings[index]) is None:
                     new, due = self.units[index].evaluate(profile, old, t)
                 else:
-                    new, (due, news) = old, model.step(profile, event, t)
+                    new = old
+                    due, news = model.step(profile, event, t)
                     more = dependents[index] if news else 0
                 if due < NEVER:
                     if dues.get(index) != due:
@@ -268,7 +274,7 @@ class Engine:
                     levels[index] = new
                     profile.packed_levels = None
                     more = dependents[index]
-                    found.append((index, old, new, list(self.units[index].explain(profile, old, new, t))))
+                    found.append((index, old, new, self.units[index].explain(profile, old, new, t)))
                 if more & ~units:
                     units = (units | more) & (-2 << index)  # those after this one
                     break
@@ -278,7 +284,7 @@ class Engine:
             profile.due = min(dues.values()) if dues else NEVER
         return found
 
-    def _order(self, units: int) -> list[tuple[int, Any]]:
+    def _order(self, units: int) -> list[tuple[int, Check | None]]:
         """Return the units of a set in dependency order, each with its check where that alone decides."""
         order = [(index, self._plain[index]) for index in range(len(self.units)) if units >> index & 1]
         if len(self._orders) < MOST_ORDERS:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from rules.checks.base import Customer, Level
 from rules.features import NEVER
-
-if TYPE_CHECKING:
-    import msgspec
-
-    from rules.conditions import Level
-    from state.models.sample import Sample
 
 REMEMBERED_IDS: Final = 256
 ID_BYTES: Final = 8
@@ -19,7 +14,7 @@ NO_CLOCK: Final = -(1 << 62)
 """The clock (ms) of a customer with no applied event: earlier than any."""
 
 
-class Profile:
+class Profile(Customer):
     """Everything kept of one customer.
 
     `clock` (ms) is the newest of their applied events' times and of the instants of their changes. `slots` has one
@@ -31,30 +26,26 @@ class Profile:
     """
 
     __slots__ = (
-        "clock", "customer", "due", "dues", "gone", "ids", "levels", "models", "packed_levels", "released", "rev",
-        "scores", "seq", "slots", "spare", "trait_times", "traits", "version",
+        "clock", "due", "dues", "gone", "ids", "models", "packed_levels", "released", "rev", "seq", "spare",
+        "trait_times", "version",
     )  # fmt: skip
 
     def __init__(self, customer: str, version: str, slots: int, units: int) -> None:
         """Make the profile of a customer with no event yet."""
-        self.customer = customer
-        self.version = version
+        super().__init__(customer, slots, units)
+        self.version: str = version
         self.clock: int = NO_CLOCK
-        self.seq = 0
-        self.rev = 0
+        self.seq: int = 0
+        self.rev: int = 0
         self.ids = bytearray()
-        self.traits: dict[str, Any] = {}
         self.trait_times: dict[str, int] = {}
-        self.scores: dict[str, Any] = {}
         self.models: dict[str, list[Any]] = {}
-        self.released: list[Sample] = []
-        self.slots: list[Any] = [None] * slots
-        self.levels: list[Level | None] = [None] * units
-        self.packed_levels: msgspec.Raw | None = None
+        self.released: list[Any] = []
+        self.packed_levels: Any = None
         """The levels as stored, None since they changed: most events change none, and all are saved."""
         self.dues: dict[int, int] = {}
         """Unit -> when it is due (ms), of those that are."""
-        self.due = NEVER
+        self.due: int = NEVER
         self.spare: dict[int, list[Any]] = {}
         self.gone: list[tuple[str | None, Level]] = []
 

@@ -11,7 +11,7 @@ from rules.membership import SegmentUnit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rules.membership import Unit
+    from rules.checks.unit import Unit
     from state.change import Change
     from state.engine import Engine
     from state.profile import Profile

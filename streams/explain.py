@@ -15,8 +15,8 @@ from streams.customer import LAST_MS, min_stay, why_in
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from rules.conditions import Level
-    from rules.membership import Unit
+    from rules.checks.base import Level
+    from rules.checks.unit import Unit
     from state.change import Change
     from state.engine import Engine
     from state.profile import Profile

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Discriminator, Tag, model_validator
 
-from rules.conditions.base import Check, Condition, Customer, Level, Verdict
+from rules.conditions.base import Condition
 from rules.conditions.boolean import AllOf, AnyOf, Not
 from rules.conditions.chance import Chance
 from rules.conditions.did import Did
@@ -97,4 +97,4 @@ AnyCondition = Annotated[
 for _recursive in (AllOf, AnyOf, Not):
     _recursive.model_rebuild(_types_namespace={"AnyCondition": AnyCondition})
 
-__all__ = ["KINDS", "AnyCondition", "Check", "Condition", "Customer", "Level", "Verdict"]
+__all__ = ["KINDS", "AnyCondition", "Condition"]

@@ -1,4 +1,4 @@
-"""What every condition is: a schema that compiles to a check, and a check that answers (holds, until)."""
+"""What every condition is: a schema that compiles to a check (`rules.checks`)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,9 @@ from rules.features import ANY_EVENT, FeatureSpec, Selector
 from rules.paths import parse_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-Verdict = tuple[bool, int]
-"""(holds, until): the truth at an instant, and the first later instant (ms) it could change with no event."""
-
-Level = tuple[str, int]
-"""(segment key, since): which segment a customer is in, of one unit, and the instant (ms) they entered it."""
-
-
-class Customer(Protocol):
-    """What a check may read of a customer's profile."""
-
-    customer: str
-    slots: list[Any]
-    traits: dict[str, Any]
-    levels: list[Level | None]
-    scores: dict[str, Any]
-    """Model key -> [what it last said (a number, or a cluster's id), its version, its definition]."""
-
-
-class Check(Protocol):
-    """A compiled condition."""
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return the truth at instant `t` (ms) and until when it holds with no event; `until` is later than `t`."""
-
-    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
-        """Yield the conditions that decide the verdict at `t`, as the change contract's `because`."""
+    from rules.checks.base import Check
 
 
 class Binder(Protocol):
@@ -88,31 +63,6 @@ class Condition(Model):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check; `path` is where the condition stands, for explanations."""
         raise NotImplementedError
-
-
-class Leaf:
-    """A check with no conditions inside: it explains itself by its value and what was wanted."""
-
-    __slots__ = ("path", "wanted")
-
-    def __init__(self, path: str, wanted: str) -> None:
-        """Keep where the condition stands, and what it wants in a definition's own words."""
-        self.path = path
-        self.wanted = wanted
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return (holds, until) at instant `t` (ms)."""
-        raise NotImplementedError
-
-    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
-        """Return the value at `t`, JSON-ready, and a sentence for people."""
-        raise NotImplementedError
-
-    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
-        """Yield the one entry of `because` that this condition is."""
-        holds = self.evaluate(customer, t)[0]
-        value, text = self.describe(customer, t)
-        yield {"path": self.path, "holds": holds, "value": value, "wanted": self.wanted, "text": text}
 
 
 def event_names(value: Any) -> Any:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from rules.conditions.base import Binder, Check, Condition, Customer, Verdict
-from rules.features import NEVER
+from rules.checks.boolean import AllCheck, AnyCheck, NotCheck
+from rules.conditions.base import Binder, Condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from rules.checks.base import Check
     from rules.conditions import AnyCondition
 
 
@@ -63,89 +64,3 @@ class Not(Condition):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the negation of the part's check."""
         return NotCheck(self.not_.compile(binder, f"{path}.not"))
-
-
-class AllCheck:
-    """A conjunction. While false, it stays so at least until the last of its false parts could turn."""
-
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: list[Check]) -> None:
-        """Keep the parts in the definition's order."""
-        self.parts = parts
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return (holds, until): the earliest of true parts, or the latest of false ones."""
-        earliest, latest = NEVER, 0
-        holds = True
-        for part in self.parts:
-            part_holds, until = part.evaluate(customer, t)
-            if part_holds:
-                if until < earliest:  # noqa: PLR1730 - min() costs as much as the rest of this loop
-                    earliest = until
-            else:
-                if until >= NEVER:
-                    return False, NEVER
-                if holds or until > latest:
-                    latest = until
-                holds = False
-        return (True, earliest) if holds else (False, latest)
-
-    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
-        """Yield every part of a true conjunction, the false parts of a false one."""
-        holds = self.evaluate(customer, t)[0]
-        for part in self.parts:
-            if part.evaluate(customer, t)[0] is holds:
-                yield from part.explain(customer, t)
-
-
-class AnyCheck:
-    """A disjunction. While true, it stays so at least until the last of its true parts could turn."""
-
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: list[Check]) -> None:
-        """Keep the parts in the definition's order."""
-        self.parts = parts
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return (holds, until): the latest of true parts, or the earliest of false ones."""
-        earliest, latest = NEVER, 0
-        holds = False
-        for part in self.parts:
-            part_holds, until = part.evaluate(customer, t)
-            if part_holds:
-                if until >= NEVER:
-                    return True, NEVER
-                if not holds or until > latest:
-                    latest = until
-                holds = True
-            elif until < earliest:
-                earliest = until
-        return (True, latest) if holds else (False, earliest)
-
-    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
-        """Yield the true parts of a true disjunction, every part of a false one."""
-        holds = self.evaluate(customer, t)[0]
-        for part in self.parts:
-            if part.evaluate(customer, t)[0] is holds:
-                yield from part.explain(customer, t)
-
-
-class NotCheck:
-    """A negation: it turns when its part does."""
-
-    __slots__ = ("part",)
-
-    def __init__(self, part: Check) -> None:
-        """Keep the part."""
-        self.part = part
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return the opposite truth, until the same instant."""
-        holds, until = self.part.evaluate(customer, t)
-        return not holds, until
-
-    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
-        """Yield what decides the part."""
-        return self.part.explain(customer, t)

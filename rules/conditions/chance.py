@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from fractions import Fraction
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from rules.checks.chance import ChanceCheck
 from rules.comparisons import Model, Number
-from rules.conditions.base import Binder, Check, Condition, Customer, Leaf, Verdict
-from rules.features import NEVER
+from rules.conditions.base import Binder, Condition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rules.checks.base import Check
 
 
 class Share(Model):
@@ -38,32 +39,5 @@ class Chance(Condition):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the draw."""
         binder.read_id()
-        return ChanceCheck(f"{path}.chance", self.chance)
-
-
-def draw(salt: str, customer: str) -> int:
-    """Return the customer's draw, from 0 to 2^64 - 1."""
-    return int.from_bytes(hashlib.sha256(f"{salt}\0{customer}".encode()).digest()[:8], "big")
-
-
-class ChanceCheck(Leaf):
-    """The check of one draw."""
-
-    __slots__ = ("salt", "threshold")
-
-    def __init__(self, path: str, share: Share) -> None:
-        """Keep the share exactly, so that no draw is rounded over it."""
-        super().__init__(path, f"lt {share.lt}")
-        self.salt = share.salt
-        self.threshold = ceil(Fraction(share.lt) * (1 << 64))  # a whole draw is below both, or neither
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return whether the draw is below the share; it never turns."""
-        del t
-        return draw(self.salt, customer.customer) < self.threshold, NEVER
-
-    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
-        """Return the draw, from 0 to 1."""
-        del t
-        drawn = round(draw(self.salt, customer.customer) / (1 << 64), 6)
-        return drawn, f"chance {self.salt} {self.wanted} ({drawn})"
+        threshold = ceil(Fraction(self.chance.lt) * (1 << 64))  # a whole draw is below both, or neither
+        return ChanceCheck(f"{path}.chance", f"lt {self.chance.lt}", self.chance.salt, threshold)

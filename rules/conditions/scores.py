@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from rules.comparisons import Key, Model, NumberComparison, describe, describe_words, operators, value_test
-from rules.conditions.base import Binder, Check, Condition, Customer, Leaf, Verdict
-from rules.features import NEVER
+from rules.checks.scores import ModelCheck
+from rules.comparisons import Key, Model, NumberComparison, describe, describe_words, operators
+from rules.conditions.base import Binder, Condition
+from rules.matching import value_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from rules.checks.base import Check
 
 
 class ModelScore(NumberComparison):
@@ -76,36 +79,3 @@ class Cluster(Condition):
             value_test({"in": binder.clusters(self.cluster.model, label)}),
             f"cluster {self.cluster.model} is {label}",
         )
-
-
-class ModelCheck(Leaf):
-    """The check of what a model last said."""
-
-    __slots__ = ("model", "test", "text")
-
-    def __init__(self, path: str, wanted: str, model: str, test: Any, text: str) -> None:
-        """Keep which model, and what it must have said."""
-        super().__init__(path, wanted)
-        self.model = model
-        self.test = test
-        self.text = text
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return the truth; it turns only when the model says something new."""
-        del t
-        said = customer.scores.get(self.model)
-        return (said is not None and self.test(said[0])), NEVER
-
-    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
-        """Return what the model last said."""
-        del t
-        said = customer.scores.get(self.model)
-        if said is None:
-            return None, f"{self.text} (no score yet)"
-        return said[0], f"{self.text} ({said[0]}, version {said[1]})"
-
-    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
-        """Yield the one entry of `because`, with the model and the version that said it."""
-        for entry in super().explain(customer, t):
-            said = customer.scores.get(self.model)
-            yield entry | {"model": self.model, "version": None if said is None else said[1]}

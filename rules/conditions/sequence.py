@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
 from rules import features
+from rules.checks.sequence import SequenceCheck
 from rules.comparisons import Duration, Model
-from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Verdict
-from rules.durations import describe_duration, format_duration
-from rules.features import NEVER
+from rules.conditions.base import Binder, Condition, EventMatch
+from rules.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence as Items
+
+    from rules.checks.base import Check
 
 
 class StepEvent(EventMatch):
@@ -59,41 +61,9 @@ class SequenceOf(Condition):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the newest completion."""
         steps = tuple(features.Step(step.selector(), step.within, step.after) for step in self.sequence.steps)
-        slot, feature = binder.slot(features.Sequence(steps))
-        return SequenceCheck(f"{path}.sequence", slot, feature, self.sequence)
-
-
-class SequenceCheck(Leaf):
-    """The check of a completed sequence."""
-
-    __slots__ = ("feature", "slot", "text", "within_ms")
-
-    def __init__(self, path: str, slot: int, feature: Any, sequence: Steps) -> None:
-        """Keep where the newest completion is, and how lately it must be."""
-        lately = f" within {format_duration(sequence.within)}" if sequence.within is not None else ""
-        steps = len(sequence.steps)
-        super().__init__(path, f"{steps} {'step' if steps == 1 else 'steps'}{lately}")
-        self.slot = slot
-        self.feature = feature
-        self.within_ms = sequence.within
-        self.text = ", then ".join(step.words() for step in sequence.steps) + lately
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return the truth; with `within` it turns when the newest completion leaves the window."""
-        state = customer.slots[self.slot]
-        completed = None if state is None else self.feature.read(state, t)[0]
-        if completed is None:
-            return False, NEVER
-        if self.within_ms is None:
-            return True, NEVER
-        until = completed + self.within_ms
-        return (True, until) if until > t else (False, NEVER)
-
-    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
-        """Return how long ago the sequence was last completed."""
-        state = customer.slots[self.slot]
-        completed = None if state is None else self.feature.read(state, t)[0]
-        if completed is None:
-            return None, f"{self.text} (not completed)"
-        ago = describe_duration(t - completed)
-        return ago, f"{self.text} (completed {ago} ago)"
+        slot, _ = binder.slot(features.Sequence(steps))
+        within = self.sequence.within
+        lately = f" within {format_duration(within)}" if within is not None else ""
+        wanted = f"{len(steps)} {'step' if len(steps) == 1 else 'steps'}{lately}"
+        text = ", then ".join(step.words() for step in self.sequence.steps) + lately
+        return SequenceCheck(f"{path}.sequence", wanted, slot, within, text)

@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
-from rules.comparisons import (
-    DurationComparison,
-    describe,
-    describe_words,
-    operators,
-    value_test,
-)
-from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Verdict
-from rules.durations import describe_duration
-from rules.features import NEVER, Newest, Oldest
+from rules.checks.since import SinceCheck
+from rules.comparisons import DurationComparison, describe, describe_words, operators
+from rules.conditions.base import Binder, Condition, EventMatch
+from rules.features import Newest, Oldest
+from rules.matching import value_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rules.checks.base import Check
 
 _TURNS_AFTER = {
     "gte": (0,),
@@ -60,7 +57,7 @@ class SinceLast(Condition):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the newest time."""
         slot, _ = binder.slot(Newest(self.since_last.selector()))
-        return SinceCheck(f"{path}.since_last", slot, self.since_last, "last")
+        return _check(f"{path}.since_last", slot, self.since_last, "last")
 
 
 class SinceFirst(Condition):
@@ -75,7 +72,15 @@ class SinceFirst(Condition):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of the oldest time."""
         slot, _ = binder.slot(Oldest(self.since_first.selector()))
-        return SinceCheck(f"{path}.since_first", slot, self.since_first, "first")
+        return _check(f"{path}.since_first", slot, self.since_first, "first")
+
+
+def _check(path: str, slot: int, since: SinceEvent, which: str) -> Check:
+    ops = operators(since)
+    points, test = turning_points(ops), value_test(ops)
+    verdicts = [test(elapsed_ms) for elapsed_ms in (-1, *points)]
+    text = f"{which} {since.words()} {describe_words(ops, durations=True)} ago"
+    return SinceCheck(path, describe(ops, durations=True), slot, points, verdicts, text)
 
 
 def turning_points(ops: dict[str, Any]) -> list[int]:
@@ -88,37 +93,3 @@ def turning_points(ops: dict[str, Any]) -> list[int]:
             bounds = operand if isinstance(operand, list) else [operand]
             points |= {bound + after for bound in bounds for after in _TURNS_AFTER[operator]}
     return sorted(points)
-
-
-class SinceCheck(Leaf):
-    """The check of an elapsed time."""
-
-    __slots__ = ("points", "slot", "test", "text")
-
-    def __init__(self, path: str, slot: int, since: SinceEvent, which: str) -> None:
-        """Keep the comparison, and the elapsed times at which it turns."""
-        ops = operators(since)
-        super().__init__(path, describe(ops, durations=True))
-        self.slot = slot
-        self.test = value_test(ops)
-        self.points = turning_points(ops)
-        self.text = f"{which} {since.words()} {describe_words(ops, durations=True)} ago"
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return the truth, until the next elapsed time at which the comparison could turn."""
-        then = customer.slots[self.slot]
-        if then is None:
-            return False, NEVER
-        elapsed_ms = t - then
-        for point in self.points:
-            if point > elapsed_ms:
-                return self.test(elapsed_ms), then + point
-        return self.test(elapsed_ms), NEVER
-
-    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
-        """Return the elapsed time in words."""
-        then = customer.slots[self.slot]
-        if then is None:
-            return None, f"{self.text} (never)"
-        elapsed = describe_duration(t - then)
-        return elapsed, f"{self.text} ({elapsed})"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from rules.checks.then_not import ThenNotCheck
 from rules.comparisons import Duration
-from rules.conditions.base import Binder, Check, Condition, Customer, EventMatch, Leaf, Verdict
-from rules.durations import describe_duration, format_duration
-from rules.features import NEVER, Newest
+from rules.conditions.base import Binder, Condition, EventMatch
+from rules.durations import format_duration
+from rules.features import Newest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rules.checks.base import Check
 
 
 class ThenNotEvents(EventMatch):
@@ -41,43 +44,6 @@ class ThenNot(Condition):
         spec = self.then_not
         slot, _ = binder.slot(Newest(spec.selector()))
         but_slot, _ = binder.slot(Newest(spec.but.selector()))
-        return ThenNotCheck(f"{path}.then_not", slot, but_slot, spec)
-
-
-class ThenNotCheck(Leaf):
-    """The check of an event that was not followed."""
-
-    __slots__ = ("but_slot", "slot", "text", "wait_ms", "within_ms")
-
-    def __init__(self, path: str, slot: int, but_slot: int, spec: ThenNotEvents) -> None:
-        """Keep where both newest times are."""
-        wait = format_duration(spec.wait)
-        super().__init__(path, f"no {spec.but.words()} for {wait}")
-        self.slot = slot
-        self.but_slot = but_slot
-        self.wait_ms = spec.wait
-        self.within_ms = NEVER if spec.within is None else spec.within
-        self.text = f"{spec.words()}, then no {spec.but.words()} for {wait}"
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return the truth; it turns at e + wait and at e + within."""
-        event = customer.slots[self.slot]
-        but = customer.slots[self.but_slot]
-        if event is None or (but is not None and but > event):
-            return False, NEVER
-        if t < event + self.wait_ms:
-            return False, event + self.wait_ms
-        if self.within_ms < NEVER:
-            return (True, event + self.within_ms) if t < event + self.within_ms else (False, NEVER)
-        return True, NEVER
-
-    def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
-        """Return how long ago the event was, or that it was followed."""
-        event = customer.slots[self.slot]
-        but = customer.slots[self.but_slot]
-        if event is None:
-            return None, f"{self.text} (it never happened)"
-        ago = describe_duration(t - event)
-        if but is not None and but > event:
-            return ago, f"{self.text} (it followed)"
-        return ago, f"{self.text} ({ago} ago)"
+        wanted = f"no {spec.but.words()} for {format_duration(spec.wait)}"
+        text = f"{spec.words()}, then {wanted}"
+        return ThenNotCheck(f"{path}.then_not", wanted, slot, but_slot, spec.wait, spec.within, text)

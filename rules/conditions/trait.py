@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from rules.comparisons import TraitComparison, describe, describe_words, operators, values_test
-from rules.conditions.base import Binder, Check, Condition, Customer, Path, Verdict
-from rules.dates import parse_date
-from rules.features import NEVER
-from rules.paths import parse_path, values_at
-from rules.wording import short
+from rules.checks.trait import TraitCheck, TraitPath
+from rules.comparisons import TraitComparison, describe, describe_words, operators
+from rules.conditions.base import Binder, Condition, Path
+from rules.matching import values_test
+from rules.paths import parse_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from rules.checks.base import Check
 
 _RELATIVE = ("within_last", "older_than")
 
@@ -27,86 +26,15 @@ class Trait(Condition):
     def compile(self, binder: Binder, path: str) -> Check:
         """Return the check of each path."""
         binder.read_traits({parse_path(name)[0] for name in self.trait})
-        return TraitCheck(
-            [TraitPath(f"{path}.trait.{name}", name, operators(comparison)) for name, comparison in self.trait.items()]
-        )
+        return TraitCheck([_trait_path(f"{path}.trait.{name}", name, ops) for name, ops in self._operators()])
+
+    def _operators(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(name, operators(comparison)) for name, comparison in self.trait.items()]
 
 
-class TraitPath:
-    """The comparisons of one path; relative dates turn by themselves, all else only with an event."""
-
-    __slots__ = ("name", "path", "relative", "steps", "test", "text", "wanted")
-
-    def __init__(self, path: str, name: str, ops: dict[str, Any]) -> None:
-        """Part the relative dates from what stays put."""
-        self.path = path
-        self.name = name
-        self.steps = parse_path(name)
-        fixed = {operator: operand for operator, operand in ops.items() if operator not in _RELATIVE}
-        self.test = values_test(fixed) if fixed else None
-        self.relative = [(operator, ops[operator]) for operator in _RELATIVE if operator in ops]
-        self.wanted = describe(ops)
-        self.text = f"trait {name} {describe_words(ops)}"
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return whether the comparisons hold at `t`, and until when."""
-        values = values_at(customer.traits, self.steps)
-        holds = self.test is None or self.test(values)
-        until = NEVER
-        for operator, span_ms in self.relative:
-            dates = [ms for ms in map(parse_date, values) if ms is not None]
-            met, turns = _relative(operator, span_ms, dates, t)
-            holds = holds and met
-            until = min(until, turns)
-        return holds, until
-
-    def explain(self, customer: Customer, t: int) -> dict[str, Any]:
-        """Return the entry of `because`; the value is the first one at the path, cut where it is long."""
-        values = values_at(customer.traits, self.steps)
-        value = short(values[0]) if values else None
-        return {
-            "path": self.path,
-            "holds": self.evaluate(customer, t)[0],
-            "value": value,
-            "wanted": self.wanted,
-            "text": f"{self.text} ({'absent' if value is None else value})",
-        }
-
-
-def _relative(operator: str, span_ms: int, dates: list[int], t: int) -> Verdict:
-    """Return whether any date meets a relative comparison at `t`, and when one could next turn."""
-    points = [
-        point
-        for date in dates
-        for point in ((date, date + span_ms) if operator == "within_last" else (date + span_ms,))
-    ]
-    until = min((point for point in points if point > t), default=NEVER)
-    if operator == "within_last":
-        return any(date <= t < date + span_ms for date in dates), until
-    return any(date + span_ms <= t for date in dates), until
-
-
-class TraitCheck:
-    """The conjunction of the paths."""
-
-    __slots__ = ("paths",)
-
-    def __init__(self, paths: list[TraitPath]) -> None:
-        """Keep the paths in the definition's order."""
-        self.paths = paths
-
-    def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return whether every path meets its comparisons, until the first of them could turn."""
-        holds, until = True, NEVER
-        for path in self.paths:
-            met, turns = path.evaluate(customer, t)
-            holds = holds and met
-            until = min(until, turns)
-        return holds, until
-
-    def explain(self, customer: Customer, t: int) -> Iterator[dict[str, Any]]:
-        """Yield every path where all hold, else those that do not."""
-        holds = self.evaluate(customer, t)[0]
-        for path in self.paths:
-            if path.evaluate(customer, t)[0] is holds:
-                yield path.explain(customer, t)
+def _trait_path(path: str, name: str, ops: dict[str, Any]) -> TraitPath:
+    """Part the relative dates from what stays put."""
+    fixed = {operator: operand for operator, operand in ops.items() if operator not in _RELATIVE}
+    test = values_test(fixed) if fixed else None
+    relative = [(operator, ops[operator]) for operator in _RELATIVE if operator in ops]
+    return TraitPath(path, describe(ops), parse_path(name), test, relative, f"trait {name} {describe_words(ops)}")

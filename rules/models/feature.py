@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rules import features as specs
-from rules.comparisons import Duration, Model, Number, Scalar, TraitComparison, kind_of, value_test
-from rules.conditions.base import Binder, Customer, EventMatch, Path
+from rules.checks.total import IN_MILLIONTHS, of_millionths
+from rules.comparisons import Duration, Model, Number, Scalar, TraitComparison
+from rules.conditions.base import Binder, EventMatch, Path
 from rules.conditions.in_segment import InSegment, Membership, plain_is_key
-from rules.conditions.total import IN_MILLIONTHS, VALUES, of_millionths
+from rules.conditions.total import VALUES
 from rules.conditions.trait import Trait
 from rules.durations import UNITS_MS
+from rules.matching import kind_of, value_test
 from rules.paths import parse_path, values_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from rules.conditions.base import Check
+    from rules.checks.base import Check, Customer
 
     Reader = Callable[[Customer, int], float | None]
 

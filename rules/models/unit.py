@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rules.checks.unit import Unit
 from rules.features import ANY_EVENT, NEVER, Newest, Selector
 from rules.models.definition import Clusters, Propensity, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rules.conditions.base import Binder, Customer, Level
+    from rules.checks.base import Customer, Level
+    from rules.conditions.base import Binder
     from rules.models.definition import AnyModel
 
 PREFIX = "model:"
@@ -21,7 +21,7 @@ def node_key(model: str) -> str:
     return PREFIX + model
 
 
-class ModelUnit:
+class ModelUnit(Unit):
     """A model's node in the order of evaluation.
 
     It comes after the segments that its features ask about, and before what asks for its score. It has no level; what
@@ -31,14 +31,11 @@ class ModelUnit:
     silence is counted. `target` matches the events that a label is made of, None for kinds that have none.
     """
 
-    segmentation: str | None = None
-
     def __init__(self, definition: AnyModel, binder: Binder) -> None:
         """Bind the features."""
         self.definition = definition
         self.model = definition.key
-        self.key = node_key(definition.key)
-        self.names: dict[str, str] = {}
+        super().__init__(node_key(definition.key), None, {})
         self.hash = definition.definition
         self.measures = [definition.features[key].compile(binder, key) for key in sorted(definition.features)]
         self.newest, _ = binder.slot(Newest(Selector((ANY_EVENT,))))
@@ -58,46 +55,47 @@ class ModelUnit:
         """Return the vector at instant `t` (ms)."""
         return tuple([number for measure in self.measures for number in measure.read(customer, t)])
 
-    def evaluate(self, customer: Customer, level: Level | None, t: int) -> tuple[Level | None, int]:
+    def evaluate(self, customer: Customer, level: Any, t: int) -> tuple[Any, int]:
         """Return no level: the engine steps models itself."""
         del customer, level, t
         return None, NEVER
 
-    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> Iterator[dict[str, Any]]:
+    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> list[dict[str, Any]]:
         """Yield nothing: a model is no segment."""
         del customer, old, new, t
-        yield from ()
+        return []
 
 
-class ClusterUnit:
+class ClusterUnit(Unit):
     """A segmentation of discovered clusters: a customer is in none until the model has said one."""
 
     def __init__(self, definition: Clusters) -> None:
         """Keep whose clusters they are; `names` has the labels that the definition gives."""
-        self.key = definition.key
-        self.segmentation: str | None = definition.key
-        self.names: dict[str, str] = dict(definition.labels)
+        super().__init__(definition.key, definition.key, dict(definition.labels))
 
-    def evaluate(self, customer: Customer, level: Level | None, t: int) -> tuple[Level | None, int]:
+    def evaluate(self, customer: Customer, level: Any, t: int) -> tuple[Any, int]:
         """Return the level at instant `t`: what the model last said (the same object where nothing changes)."""
         said = customer.scores.get(self.key)
         if said is None:
             return None, NEVER
         return (level if level is not None and level[0] == said[0] else (str(said[0]), t)), NEVER
 
-    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> Iterator[dict[str, Any]]:
+    def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> list[dict[str, Any]]:
         """Yield which cluster the model said."""
         del old, t
         said = customer.scores.get(self.key)
         version = None if said is None else said[1]
         value = None if new is None else new[0]
         named = "none" if value is None else self.names.get(value, value)
-        yield {
-            "path": f"models.{self.key}",
-            "holds": True,
-            "value": value,
-            "wanted": "the nearest centre",
-            "text": f"nearest centre of {self.key} is {named}" + ("" if version is None else f" (version {version})"),
-            "model": self.key,
-            "version": version,
-        }
+        text = f"nearest centre of {self.key} is {named}" + ("" if version is None else f" (version {version})")
+        return [
+            {
+                "path": f"models.{self.key}",
+                "holds": True,
+                "value": value,
+                "wanted": "the nearest centre",
+                "text": text,
+                "model": self.key,
+                "version": version,
+            }
+        ]

@@ -2,28 +2,42 @@
 
 A state is None until the first matching event; it holds only what msgpack can, so that a snapshot is the state.
 Features forget only what no evaluation at or after `now` (the customer's clock) can ask for.
+
+Events come as Any: their `ts` is kept as the object it is, which all features share, also where this is compiled.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from state.event import Event
+    from collections.abc import Callable
+
+    from rules.checks.base import Feature
 
 Caps = Counter[str]
 """How often each documented bound was reached, by its name."""
 
 
-class StatefulFeature(Protocol):
-    """A feature as the engine uses it."""
+class Counted:
+    """A feature as the events of one name count it. Sets of units are bit masks."""
 
-    def update(self, state: Any, event: Event, now: int) -> Any:
-        """Return the state with a matching event counted; `now` (ms) is the instant it is evaluated at.
+    __slots__ = ("begins", "feature", "full_readers", "keep", "matches", "readers", "slot", "within_ms")
 
-        The state given may be changed in place; the caller uses the returned one.
-        """
+    def __init__(self, slot: int, feature: Feature, readers: int, full_readers: int) -> None:
+        """Keep the slot of its state, the units that read it, and those that ask only whether it keeps all it may."""
+        self.slot = slot
+        self.feature = feature
+        self.readers = readers
+        self.full_readers = full_readers
+        self.within_ms = 0
+        self.keep = 0
+        """Of times: the window, and how many are kept at most."""
+        self.begins = False
+        """Of sequences: whether such an event can be the first step."""
+        self.matches: Callable[[dict[str, Any]], bool] | None = None
+        """Of conditional ones: what the event's body must be."""
 
 
 def pack_int(number: int) -> int | str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rules.features import NEVER
+from rules.checks.base import Feature
+from rules.features import NEVER, Total
 from state.features import distinct
 from state.features.base import Caps, pack_int
 from state.features.values import divide_half_even, millionths, value_reader
 
-if TYPE_CHECKING:
-    from rules.features import Total
-    from state.event import Event
 
-
-class RunningNumbers:
+class RunningNumbers(Feature):
     """State: [count, sum in millionths, min, max]."""
 
     def __init__(self, spec: Total) -> None:
@@ -22,7 +19,7 @@ class RunningNumbers:
         self.spec = spec
         self.values = value_reader(spec)
 
-    def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the state with the event's numbers added."""
         del now
         for number in self.values(event.body):
@@ -34,7 +31,7 @@ class RunningNumbers:
             state[3] = max(state[3], number)
         return state
 
-    def aggregate(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
+    def aggregate(self, state: Any, t: int, agg: str) -> tuple[Any, int]:
         """Return the aggregate (sums and averages in millionths); it never changes by itself."""
         del t
         count, total, low, high = state
@@ -49,7 +46,7 @@ class RunningNumbers:
                 return high, NEVER
 
 
-class RunningScalars:
+class RunningScalars(Feature):
     """State: [time of the first, first, time of the last, last]."""
 
     def __init__(self, spec: Total) -> None:
@@ -57,7 +54,7 @@ class RunningScalars:
         self.spec = spec
         self.values = value_reader(spec)
 
-    def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the state with the event's values; oldest and newest go by time, then arrival."""
         del now
         for value in self.values(event.body):
@@ -69,13 +66,13 @@ class RunningScalars:
                 state[2], state[3] = event.ts, value
         return state
 
-    def aggregate(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
+    def aggregate(self, state: Any, t: int, agg: str) -> tuple[Any, int]:
         """Return the first or the last value; it never changes by itself."""
         del t
         return state[1] if agg == "first" else state[3], NEVER
 
 
-class RunningDistinct:
+class RunningDistinct(Feature):
     """State: that of `distinct`."""
 
     def __init__(self, spec: Total, caps: Caps) -> None:
@@ -84,7 +81,7 @@ class RunningDistinct:
         self.caps = caps
         self.values = value_reader(spec)
 
-    def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the state with the event's values counted."""
         del now
         for value_hash in self.values(event.body):
@@ -93,7 +90,7 @@ class RunningDistinct:
                 self.caps["distinct_estimated"] += 1
         return state
 
-    def aggregate(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
+    def aggregate(self, state: Any, t: int, agg: str) -> tuple[Any, int]:
         """Return the number of distinct values; it never changes by itself."""
         del t, agg
         return distinct.count(state), NEVER

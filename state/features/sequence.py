@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from rules.features import ANY_EVENT, NEVER
+from rules.checks.base import Feature
+from rules.features import ANY_EVENT, NEVER, Selector
 
 if TYPE_CHECKING:
     from rules import features as specs
-    from rules.features import Selector
-    from state.event import Event
-    from state.features.base import Caps
+    from state.features.base import Caps, Counted
 
 MOST_CANDIDATES: Final = 256
 
 
-class Sequence:
+class Sequence(Feature):
     """State: [newest completion or None, candidates of step 0, of step 1, …], candidates ascending (ms).
 
     Any choice of events will do, so every time at which the steps so far were done is a candidate while the next
@@ -28,18 +27,22 @@ class Sequence:
         self.spec = spec
         self.steps = spec.steps
         self.last = len(spec.steps) - 1
+        self.after = [step.after_ms or 0 for step in spec.steps]
+        self.within = [NEVER if step.within_ms is None else step.within_ms for step in spec.steps]
         self.max_late_ms = max_late_ms
         self.caps = caps
         self._by_name: dict[str, list[tuple[int, Selector | None]]] = {}
 
-    def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the state with the event taken by every step it can take."""
-        if now - event.ts > self.max_late_ms:
+        ts: int = event.ts
+        if now - ts > self.max_late_ms:
             return state
         # From the last step to the first, so that no event is followed by itself.
         for index, selector in self._by_name.get(event.name) or self._steps_of(event.name):
-            if (selector is None or selector.matches(event.body)) and self._follows(state, index, event.ts):
-                state = state or [None] + [[] for _ in range(self.last)]
+            if (selector is None or selector.matches(event.body)) and self._follows(state, index, ts):
+                if state is None:
+                    state = [None] + [[] for _ in range(self.last)]
                 self._take(state, index, event.ts, now)
         return state
 
@@ -65,28 +68,51 @@ class Sequence:
     def _follows(self, state: list[Any] | None, index: int, ts: int) -> bool:
         if index == 0:
             return True
-        if not state:
+        if state is None:
             return False
-        step, candidates = self.steps[index], state[index]
-        before = bisect_right(candidates, ts - (step.after_ms or 0)) - 1
-        return before >= 0 and (step.within_ms is None or candidates[before] >= ts - step.within_ms)
+        candidates: list[int] = state[index]
+        if not candidates:
+            return False
+        last = ts - self.after[index]
+        before = len(candidates) - 1 if candidates[-1] <= last else bisect_right(candidates, last) - 1
+        return before >= 0 and candidates[before] >= ts - self.within[index]
 
-    def _take(self, state: list[Any], index: int, ts: int, now: int) -> None:
+    def _take(self, state: list[Any], index: int, boxed: Any, now: int) -> None:
+        """Take an event's time, given as the object that the event has: all features share it."""
+        ts: int = boxed
         if index == self.last:
-            state[0] = ts if state[0] is None else max(state[0], ts)
+            if state[0] is None or cast("int", state[0]) < ts:
+                state[0] = boxed
             return
-        candidates, next_within_ms = state[index + 1], self.steps[index + 1].within_ms
-        if next_within_ms is None:
-            if not candidates or ts < candidates[0]:
-                candidates[:] = [ts]
+        candidates: list[Any] = state[index + 1]
+        next_within_ms = self.within[index + 1]
+        if next_within_ms == NEVER:
+            if not candidates or ts < cast("int", candidates[0]):
+                candidates[:] = [boxed]
             return
-        if not candidates or ts > candidates[-1]:
-            candidates.append(ts)
-        elif candidates[place := bisect_left(candidates, ts)] != ts:
-            candidates.insert(place, ts)
+        if not candidates or ts > cast("int", candidates[-1]):
+            candidates.append(boxed)
+        else:
+            place = bisect_left(candidates, boxed)
+            if cast("int", candidates[place]) != ts:
+                candidates.insert(place, boxed)
         over = now - next_within_ms - self.max_late_ms
-        if candidates[0] < over:
+        if cast("int", candidates[0]) < over:
             del candidates[: bisect_left(candidates, over)]
         if len(candidates) > MOST_CANDIDATES:
             del candidates[0]
             self.caps["sequence_candidates"] += 1
+
+
+def count_sequences(slots: list[Any], counted: list[Counted], event: Any, now: int) -> int:
+    """Update several sequences by an event; return the units that read one which it completed anew."""
+    units = 0
+    for one in counted:
+        state = slots[one.slot]
+        if state is None and not one.begins:
+            continue
+        completed = None if state is None else state[0]
+        state = slots[one.slot] = one.feature.update(state, event, now)
+        if state is not None and state[0] is not completed:
+            units |= one.readers
+    return units

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort_right
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from rules.checks.base import Feature
 from rules.features import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rules import features as specs
-    from state.event import Event
+    from state.features.base import Counted
 
 
-class Newest:
+class Newest(Feature):
     """State: the newest matching time (ms)."""
 
     def __init__(self, spec: specs.Newest) -> None:
         """Keep the definition."""
         self.spec = spec
 
-    def update(self, state: int | None, event: Event, now: int) -> int:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the newer of both times."""
         del now
         ts = event.ts
@@ -33,14 +32,14 @@ class Newest:
         return state, NEVER
 
 
-class Oldest:
+class Oldest(Feature):
     """State: the oldest matching time (ms)."""
 
     def __init__(self, spec: specs.Oldest) -> None:
         """Keep the definition."""
         self.spec = spec
 
-    def update(self, state: int | None, event: Event, now: int) -> int:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the older of both times."""
         del now
         ts = event.ts
@@ -52,14 +51,14 @@ class Oldest:
         return state, NEVER
 
 
-class Count:
+class Count(Feature):
     """State: the number of matching events."""
 
     def __init__(self, spec: specs.Count) -> None:
         """Keep the definition."""
         self.spec = spec
 
-    def update(self, state: int | None, event: Event, now: int) -> int:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return one more."""
         del event, now
         return (state or 0) + 1
@@ -70,7 +69,7 @@ class Count:
         return state or 0, NEVER
 
 
-class NewestTimes:
+class NewestTimes(Feature):
     """State: the newest matching times (ms) in the window, at most `keep` of them, ascending."""
 
     def __init__(self, spec: specs.NewestTimes) -> None:
@@ -79,22 +78,29 @@ class NewestTimes:
         self.keep = spec.keep
         self.within_ms = spec.within_ms
 
-    def update(self, state: list[int] | None, event: Event, now: int) -> list[int] | None:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the times with one more, without those that have left the window or are more than needed."""
-        ts = event.ts
+        boxed = event.ts
+        ts: int = boxed
         cut = now - self.within_ms
         if ts <= cut:
             return state
         if state is None:
-            return [ts]
-        if ts >= state[-1]:
-            state.append(ts)
+            return [boxed]
+        times: list[Any] = state
+        if ts >= cast("int", times[-1]):
+            times.append(boxed)
         else:
-            insort_right(state, ts)
-        drop = max(bisect_right(state, cut), len(state) - self.keep)
-        if drop:
-            del state[:drop]
-        return state
+            insort_right(times, boxed)
+        drop = len(times) - self.keep
+        if cast("int", times[0]) <= cut:
+            drop = max(bisect_right(times, cut), drop)
+        if drop > 0:
+            if drop == 1:
+                del times[0]
+            else:
+                del times[:drop]
+        return times
 
     def read(self, state: list[int] | None, t: int) -> tuple[int, int]:
         """Return how many of the kept times are in the window at `t`, and when the first of them leaves."""
@@ -106,34 +112,37 @@ class NewestTimes:
         return len(state) - first, state[first] + self.within_ms
 
 
-def count_newest(slots: list[Any], counted: Iterable[int], ts: int) -> None:
-    """Update several of the kind `Newest` by an event at `ts` (ms) that all of them count."""
+def count_newest(slots: list[Any], counted: list[int], event: Any) -> None:
+    """Update several of the kind `Newest`, by their slots, by an event that all of them count."""
+    boxed = event.ts
+    ts: int = boxed
     for slot in counted:
         state = slots[slot]
-        if state is None or ts > state:
-            slots[slot] = ts
+        if state is None or ts > cast("int", state):
+            slots[slot] = boxed
 
 
-def count_times(
-    slots: list[Any], counted: Iterable[tuple[int, NewestTimes, int, int, int]], event: Event, now: int
-) -> int:
-    """Update several of the kind `NewestTimes`, each (slot, feature, its window in ms, how many it keeps, units).
+def count_times(slots: list[Any], counted: list[Counted], event: Any, now: int) -> int:
+    """Update several of the kind `NewestTimes`; return the units that ask for as many as some of them keep now.
 
-    Returns the units of those that keep as many as they may. An event that comes in order and pushes out none but the
-    oldest is dealt with here.
+    An event that comes in order and pushes out none but the oldest is dealt with here.
     """
-    ts = event.ts
+    boxed = event.ts
+    ts: int = boxed
     full = 0
-    for slot, feature, within_ms, keep, units in counted:
-        times = slots[slot]
-        if times and ts >= times[-1] and ts > now - within_ms < times[0]:
-            times.append(ts)
-            if len(times) >= keep:
-                full |= units
-                if len(times) > keep:
-                    del times[0]
-        else:
-            times = slots[slot] = feature.update(times, event, now)
-            if times is not None and len(times) >= keep:
-                full |= units
+    for one in counted:
+        state = slots[one.slot]
+        if state:
+            times: list[Any] = state
+            cut = now - one.within_ms
+            if ts >= cast("int", times[-1]) and ts > cut and cast("int", times[0]) > cut:
+                times.append(boxed)
+                if len(times) >= one.keep:
+                    full |= one.full_readers
+                    if len(times) > one.keep:
+                        del times[0]
+                continue
+        state = slots[one.slot] = one.feature.update(state, event, now)
+        if state is not None and len(state) >= one.keep:
+            full |= one.full_readers
     return full

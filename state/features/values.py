@@ -70,7 +70,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _double(value: int) -> float:
+def _double(value: int) -> int | float:
     return value if -SAFE_INTEGER <= value <= SAFE_INTEGER else float(value)
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
-from rules.features import NEVER, CountWithin
+from rules.checks.base import Feature
+from rules.features import NEVER, CountWithin, Total
 from state.features import distinct
 from state.features.base import Caps, pack_int
 from state.features.values import divide_half_even, millionths, value_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rules.features import Total
-    from state.event import Event
 
 MOST_VALUES: Final = 256
 PANES: Final = 64
@@ -30,7 +28,7 @@ COUNT, PANE_SUM, LOW, HIGH = range(1, 5)
 FIRST_TS, FIRST, LAST_TS, LAST = range(1, 5)
 
 
-class Windowed:
+class Windowed(Feature):
     """Values in a window, of one form: `numbers`, `scalars` or `distinct` (hashes)."""
 
     def __init__(self, spec: Total | CountWithin, caps: Caps) -> None:
@@ -50,7 +48,7 @@ class Windowed:
         self.numbers = form == "numbers"
         self.distinct = form == "distinct"
 
-    def update(self, state: list[Any] | None, event: Event, now: int) -> list[Any] | None:
+    def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the state with the event's values, without what has left the window at `now`."""
         values = self.values(event.body)
         cut = now - self.within_ms
@@ -68,7 +66,7 @@ class Windowed:
         self._insert(state, event.ts, values, cut)
         return self._to_panes(state) if len(state[TIMES]) > MOST_VALUES else state
 
-    def aggregate(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
+    def aggregate(self, state: Any, t: int, agg: str) -> tuple[Any, int]:
         """Return the aggregate at `t` (sums and averages in millionths), None with no value, and when it changes."""
         if state[TIMES] is None:
             return self._of_panes(state, t, agg)

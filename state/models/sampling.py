@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rules.conditions.total import of_millionths
+from rules.checks.total import of_millionths
 from rules.features import ANY_EVENT, NEVER, Total
 from state.features.base import pack_int
 from state.features.values import MILLION, millionths, value_reader

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from rules.comparisons import OPERATORS, OPPOSITES, describe, describe_words, operators, value_test, values_test
+from rules.comparisons import OPERATORS, describe, describe_words, operators
 from rules.conditions.trait import Trait
 from rules.dates import parse_date
+from rules.matching import OPPOSITES, value_test, values_test
 
 LATE: Any = parse_date("2026-03-01")
 
