@@ -81,7 +81,8 @@ async def _export(settings: Settings, key: str, kind: str, output: Path | None) 
                     report.progress(count)
     finally:
         await store.close()
-    typer.echo(f"{one.name}: {count:,} customers, each as of {as_of} or later", err=True)
+    customers = "1 customer" if count == 1 else f"{count:,} customers"
+    typer.echo(f"{one.name}: {customers}, each as of {as_of} or later", err=True)
 
 
 async def _segment(store: Store, settings: Settings, sizes: Mapping[str, int], key: str) -> Named:
