@@ -219,6 +219,9 @@ def test_a_sign_of_life_says_where_one_stands_only_if_that_moved() -> None:
     hub.take([read(0, 0, customer="c2")], {})
     assert [heard.id for heard in blocks(hub.pulse(subscriber))] == [hub.id.decode()]
     assert hub.pulse(subscriber) == b":\n\n"
+    hub.take([read(0, 1, customer="c1")], {})
+    assert [heard.event for heard in drained(hub, subscriber)] == ["segment.entered"]
+    assert hub.pulse(subscriber) == b":\n\n"
     hub.take([], {0: 7})
     assert Position.read(next(blocks(hub.pulse(subscriber))).id.encode()).offsets == [7]
 

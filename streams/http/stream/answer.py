@@ -72,6 +72,7 @@ class StreamAnswer(Response):
                 first = live.hub.id if self._position is None else self._position.text()
                 connection.bound(KERNEL_BYTES)
                 subscriber.abort = connection.abort
+                subscriber.told = first
                 scope["answered_s"] = time.perf_counter()
                 await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
                 await self._write(send, b":\nretry: %d\nid: %b\n\n" % (random.randint(*_RETRY_MS), first))  # noqa: S311 - no secret

@@ -133,7 +133,12 @@ class Hub:
             return None
         batch = ring[subscriber.cursor]
         subscriber.cursor += 1
-        return chosen(batch, subscriber.wanted) if subscriber.own is None else _own(batch, subscriber.own, subscriber)
+        if subscriber.own is not None:
+            return _own(batch, subscriber.own, subscriber)
+        found = chosen(batch, subscriber.wanted)
+        if subscriber.cursor == ring.next and found.data.endswith(b"id: %b\n\n" % self.id):
+            subscriber.told = self.id
+        return found
 
     def pulse(self, subscriber: Subscriber) -> bytes:
         """Return a sign of life for one that has had everything: a comment, and where they stand if that moved."""
