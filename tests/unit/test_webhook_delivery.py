@@ -148,31 +148,38 @@ STEPS = st.one_of(
     st.tuples(st.just("clock"), st.sampled_from([1, 4_000, 6_000, 400_000, 3_000_000])),
     st.tuples(st.just("hand over"), st.none()),
     st.tuples(st.just("overtake"), st.none()),
+    st.tuples(st.just("lossy"), st.booleans()),
     st.tuples(st.just("disable"), st.sampled_from(ENDPOINTS)),
     st.tuples(st.just("enable"), st.sampled_from(ENDPOINTS)),
 )
+
+
+async def step(scene: Scene, kind: str, value: Any) -> None:
+    match kind:
+        case "write":
+            for customer, hole in value:
+                scene.write(customer, hole)
+        case "settle":
+            await scene.settle(value)
+        case "clock":
+            scene.clock.go(scene.clock.now_ms() + value)
+        case "hand over":
+            await scene.release()
+            await scene.own()
+        case "overtake":
+            scene.repeats = True
+            await scene.own()
+        case "lossy":
+            scene.queues.lossy = value
+        case _:
+            await scene.toggle(value, enabled=kind == "enable")
 
 
 async def play(scene: Scene, steps: Sequence[tuple[str, Any]]) -> None:
     await scene.own()
     try:
         for kind, value in steps:
-            match kind:
-                case "write":
-                    for customer, hole in value:
-                        scene.write(customer, hole)
-                case "settle":
-                    await scene.settle(value)
-                case "clock":
-                    scene.clock.go(scene.clock.now_ms() + value)
-                case "hand over":
-                    await scene.release()
-                    await scene.own()
-                case "overtake":
-                    scene.repeats = True
-                    await scene.own()
-                case _:
-                    await scene.toggle(value, enabled=kind == "enable")
+            await step(scene, kind, value)
         scene.answers.clear()
         for identity in ENDPOINTS:
             await scene.toggle(identity, enabled=True)

@@ -46,6 +46,8 @@ class MemoryQueues:
         self.pokes: dict[int, int] = defaultdict(int)
         self.lanes: dict[Lane, _Lane] = {}
         self.graves: dict[tuple[int, str], list[Dead]] = defaultdict(list)
+        self.lossy = False
+        """Replies are lost, and calls made again."""
 
     async def take_over(self, partition: int) -> Ownership:
         await asyncio.sleep(0)
@@ -59,11 +61,17 @@ class MemoryQueues:
     async def enqueue(self, partition: int, epoch: int, now_ms: int, batches: Sequence[Batch]) -> list[Added]:
         await asyncio.sleep(0)
         self._check(partition, epoch)
+        if self.lossy:
+            for batch in batches:
+                self._add(batch, now_ms)
         return [self._add(batch, now_ms) for batch in batches]
 
     async def settle(self, partition: int, epoch: int, now_ms: int, settled: Sequence[Settled]) -> list[Following]:
         await asyncio.sleep(0)
         self._check(partition, epoch)
+        if self.lossy:
+            for item in settled:
+                self._settle(item, now_ms)
         return [self._settle(item, now_ms) for item in settled]
 
     async def due(self, lane: Lane, now_ms: int, limit: int, held: Sequence[int]) -> Due:

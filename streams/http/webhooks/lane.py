@@ -102,6 +102,7 @@ class LaneWork:
             self._look = True
         for waiting in due.found:
             self._offer(waiting)
+        self.eased()
 
     def _offer(self, waiting: Waiting) -> None:
         if waiting.number in self._held:
