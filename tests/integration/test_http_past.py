@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from rules.dates import format_ms
 from rules.load import load_text
@@ -204,6 +205,35 @@ async def test_an_offset_that_the_topic_does_not_have_is_said_and_gone_on_from(
         assert "segue_history_gaps_total 1.0" in metrics
         assert "segue_history_changes_total 2.0" in metrics
         assert (await history.place(0)).offset == 2
+    finally:
+        await history.close()
+
+
+@pytest.mark.kafka  # the embedded broker deletes no records
+async def test_where_retention_was_faster_it_goes_on_from_what_is_there(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, partitions=1, redis=valkey.url)
+    log = [change(app_id, "c42", number, "a") for number in range(10)]
+    await send_changes(pipeline, [(value, source_of(app_id)) for value in log])
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(pipeline.topics.changes, 0): RecordsToDelete(before_offset=6)})
+    finally:
+        await admin.close()
+    history = History(valkey.url, app_id, kept=50, patience_s=5)
+    try:
+        await history.write(0, Batch(None, 2, 0))
+        parts = HttpParts(pipeline.settings, cast("KeyRing", None), HttpBroker(pipeline.settings))
+        reading = asyncio.create_task(Projector(parts, history).run(0))
+        while (await history.place(0)).offset != len(log):
+            assert not reading.done(), reading.result()
+            await asyncio.sleep(0.01)
+        assert whole(app_id, "c42", await history.changes(0, "c42")) == log[:5:-1]
+        assert "stands at offset 2, but the topic has 6 to 10" in caplog.text
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
     finally:
         await history.close()
 
