@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
+from streams.poison import INTERNAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -135,7 +137,8 @@ def _counted(counters: Counters) -> Iterator[Metric]:
     for attribute, (name, text) in COUNTERS.items():
         yield CounterMetricFamily(name, text, getattr(counters, attribute))
     rejected = CounterMetricFamily("segue_events_rejected", "Records rejected, by reason.", labels=["reason"])
-    for reason, count in counters.rejected.items():
+    # what never was there before does not increase, and this one is to wake somebody up
+    for reason, count in ({INTERNAL: 0} | counters.rejected).items():
         rejected.add_metric([reason], count)
     yield rejected
     changes = CounterMetricFamily("segue_changes", "Segment changes committed.", labels=["change"])
