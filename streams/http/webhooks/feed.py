@@ -63,7 +63,7 @@ class Place:
 
 
 class Reading:
-    """One consumer and the lanes it reads for; once it has `begun`, who enters gets all from `position` on."""
+    """One consumer and the lanes it reads for: who enters gets all from `position` on. Who reads has `begun`."""
 
     def __init__(self, position: int) -> None:
         """Begin at an offset."""
@@ -140,7 +140,7 @@ class Feed:
         if self._spawn is None or place.reading is not None or not place.filled or not self._has_room(place):
             return
         for reading in self._readings:
-            if reading.begun and reading.position == place.offset:
+            if reading.position == place.offset:
                 _enter(place, reading)
                 return
         reading = Reading(place.offset)
