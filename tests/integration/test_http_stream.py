@@ -253,3 +253,49 @@ async def test_no_answer_about_tokens_is_out_of_contract(
     # the stream itself never ends where it is asked for rightly: what it refuses, tests/unit/test_http_tokens.py shows
     async with http_server(broker, valkey, topic_prefix, app_id) as http:
         await asyncio.to_thread(fuzz, http.url, http.read_key, "--include-path-regex", "^/v1/tokens")
+
+
+@pytest.mark.embedded  # likewise
+async def test_a_token_hears_its_customer_alone_until_it_or_its_key_ends(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    async with http_server(broker, valkey, topic_prefix, app_id) as http, worked(http, valkey, RULES):
+
+        async def token(customer: str, ttl: str) -> str:
+            asked = {"customer_id": customer, "ttl": ttl}
+            answer = await http.client.post("/v1/tokens", json=asked, auth=(http.read_key, ""))
+            return str(answer.json()["token"])
+
+        for customer in ("c1", "c2"):
+            assert (await http.client.post("/v1/track", json={"userId": customer, "event": "Seen"})).is_success
+            await http.client.get(f"/v1/customers/{customer}?wait_for_seq=2", auth=(http.read_key, ""))
+        short, long = await token("c1", "3s"), await token("c1", "1h")
+        async with httpx.AsyncClient(base_url=http.url) as page, contextlib.AsyncExitStack() as stack:
+            for customer, status in (("c1", 200), ("c2", 403)):
+                assert (await page.get(f"/v1/customers/{customer}", params={"token": long})).status_code == status
+            assert (await page.get("/v1/customers/c1/changes", params={"token": long})).status_code == 200
+            is_flat(await page.get("/v1/customers/c1/explain", params={"token": long}), 403, "token_not_enough")
+            is_flat(
+                await page.get("/v1/segments", headers={"Authorization": f"Bearer {long}"}), 403, "token_not_enough"
+            )
+            ears = [
+                await stack.enter_async_context(hearing(http.url, None, f"?token={short}")),
+                await stack.enter_async_context(hearing(http.url, long)),
+                await stack.enter_async_context(hearing(http.url, http.read_key)),
+            ]
+            await append(http.pipeline, [11], customer="c2")
+            await append(http.pipeline, [12], customer="c1")
+            assert [await ear.numbers(1) for ear in ears[:2]] == [[12], [12]]
+            assert sorted(await ears[2].numbers(2)) == [11, 12]
+            await ears[0].ends()
+            is_flat(await page.get("/v1/customers/c1", params={"token": short}), 401, "token_expired")
+            store = AccessKeys(valkey.url, app_id, patience_s=5)
+            await store.revoke("read")
+            await store.close()
+            await ears[1].ends()
+            await ears[2].ends()
+            is_flat(await page.get("/v1/customers/c1", params={"token": long}), 401, "wrong_token")
+        ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+        assert ours
+        assert not any(secret in text for text in ours for secret in (short, long, http.read_key))
