@@ -41,9 +41,9 @@ async def test_attempts_are_paced_by_the_share_of_the_partitions() -> None:
     at_ms = []
 
     async def one() -> None:
-        await bench.post.slot()
+        slot = await bench.post.slot()
         at_ms.append(bench.clock.now_ms() - START_MS)
-        bench.post.free()
+        slot.free()
 
     tasks = [asyncio.create_task(one()) for _ in range(5)]
     await bench.clock.drive(lambda: all(task.done() for task in tasks), quiet_s=0.001)
@@ -52,14 +52,19 @@ async def test_attempts_are_paced_by_the_share_of_the_partitions() -> None:
 
 async def test_no_more_than_so_many_are_under_way_at_once() -> None:
     bench = Bench()
-    for _ in range(AT_ONCE):
-        await bench.post.slot()
+    slots = [await bench.post.slot() for _ in range(AT_ONCE)]
     waiting = asyncio.create_task(bench.post.slot())
     for _ in range(5):
         await asyncio.sleep(0)
     assert not waiting.done()
-    bench.post.free()
+    slots[0].free()
+    slots[0].free()  # once is enough
     await waiting
+    another = asyncio.create_task(bench.post.slot())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not another.done()
+    another.cancel()
 
 
 async def test_failing_is_counted_from_the_first_failure_and_ends_with_a_success() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from state.webhooks.queues import Delivery, Following, Lane, Queues
     from streams.http.webhooks.attempt import Outcome
     from streams.http.webhooks.clock import Clock
-    from streams.http.webhooks.post import Post
+    from streams.http.webhooks.post import Post, Slot
     from streams.http.webhooks.settling import Settling
 
     GiveUp = Callable[[str, Dead], Awaitable[None]]
@@ -69,15 +69,16 @@ class LaneWork:
         self._look = True
         self._wake.set()
 
-    async def run(self, begin: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+    async def run(self, begin: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
         """Begin attempts as they are due, without end; each is handed to `begin`, which runs it beside."""
         while True:
             await self._something_due()
-            await self.post.slot()
+            slot = await self.post.slot()
             if not self.post.open or not self._ready:  # meanwhile it was disabled
-                self.post.free()
+                slot.free()
                 continue
-            begin(self._attempt(self._ready.popleft()))
+            attempt = begin(self._attempt(self._ready.popleft(), slot))
+            attempt.add_done_callback(slot.free)  # it may be cancelled before it begins
 
     async def _something_due(self) -> None:
         while True:
@@ -113,11 +114,11 @@ class LaneWork:
         self._held.add(waiting.number)
         self._ready.append(waiting)
 
-    async def _attempt(self, waiting: Waiting) -> None:
+    async def _attempt(self, waiting: Waiting, slot: Slot) -> None:
         try:
             outcome = await self.post.send(waiting.delivery)
         finally:
-            self.post.free()
+            slot.free()
         settled = self._judge(waiting, outcome)
         if settled.dead is not None:
             await self._give_up(self.lane.endpoint, settled.dead)

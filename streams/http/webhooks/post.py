@@ -28,6 +28,20 @@ AT_ONCE: Final = 16
 _GRACE_S = 1.0
 
 
+class Slot:
+    """The right to one attempt, until it is freed."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        """Hold a slot that was acquired."""
+        self._slots: asyncio.Semaphore | None = slots
+
+    def free(self, _: object = None) -> None:
+        """Give it back; harmless where it was given back before."""
+        if self._slots is not None:
+            self._slots.release()
+            self._slots = None
+
+
 class Post:
     """Shared by the endpoint's lanes. `endpoint` is its record as last read; `open` says whether it may be sent to."""
 
@@ -49,18 +63,16 @@ class Post:
         self._failing_since_ms = endpoint.failing_since_ms
         self._disabling: Disabled | None = None
 
-    async def slot(self) -> None:
-        """Wait until an attempt may begin; `free` must follow."""
+    async def slot(self) -> Slot:
+        """Wait until an attempt may begin."""
         await self._slots.acquire()
+        slot = Slot(self._slots)
         try:
             await self._pace()
         except BaseException:
-            self._slots.release()
+            slot.free()
             raise
-
-    def free(self) -> None:
-        """Say that the attempt is over."""
-        self._slots.release()
+        return slot
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt."""
