@@ -21,12 +21,16 @@ from streams.http.security import describe_keys_and_errors
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from fastapi.telemetry import TelemetryConfig
+
     from streams.http.parts import HttpParts
 
     Checks = Mapping[str, Callable[[], Awaitable[None]]]
 
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "Content-Encoding", "X-Retry-Count", "Last-Event-ID")
 _READY_FOR_S = 1.0
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own would put a URL's query into its spans, and a query may hold a token."""
 
 
 class Success(BaseModel):
@@ -51,6 +55,7 @@ def make_app(parts: HttpParts, checks: Checks) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        telemetry=_NO_TELEMETRY,
     )
     make_flat(app)
     describe_keys_and_errors(app)
