@@ -48,10 +48,14 @@ class RejectedTopic:
         value = b"" if record.key is None and record.value is None else record.value
         try:
             await self._producer.send_and_wait(self._topic, value, key=record.key, partition=0, headers=headers)
-        except MessageSizeTooLargeError:
-            # it just fitted into its own topic; the headers say where it still stands
-            headers.append(("truncated", b"true"))
-            await self._producer.send_and_wait(self._topic, b"", key=None, partition=0, headers=headers)
+        except MessageSizeTooLargeError as error:
+            # its traceback holds the record, and is held by it: a collector that looks seldom would let them pile up
+            error.__traceback__ = None
+        else:
+            return
+        # it just fitted into its own topic; the headers say where it still stands
+        headers.append(("truncated", b"true"))
+        await self._producer.send_and_wait(self._topic, b"", key=None, partition=0, headers=headers)
 
 
 def _headers(rejection: Rejection) -> list[tuple[str, bytes]]:
