@@ -16,7 +16,12 @@ _ARROWS = {"entered": "→", "exited": "←"}
 def change_line(change: Mapping[str, Any]) -> str:
     """Return a change (the JSON object of `segment-changes`) as one line: when, who, what, why."""
     at = change["at"].replace("T", " ").replace(".000Z", "Z")
-    return f"{at}  {change['customer_id']}  {crossing(change)}  {reason(change)}"
+    return one_line(f"{at}  {change['customer_id']}  {crossing(change)}  {reason(change)}")
+
+
+def one_line(text: str) -> str:
+    """Return text with what is no printable sign escaped: a sender's ids and traits are not to steer a terminal."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def crossing(change: Mapping[str, Any]) -> str:
@@ -46,7 +51,7 @@ def is_left_over(name: str, conditions: Sequence[Mapping[str, Any]]) -> bool:
 
 def because(conditions: Sequence[Mapping[str, Any]]) -> str:
     """Return the deciding conditions in one phrase."""
-    return "; ".join(one["text"] if one["holds"] else f"not: {one['text']}" for one in conditions)
+    return one_line("; ".join(one["text"] if one["holds"] else f"not: {one['text']}" for one in conditions))
 
 
 def segment_name(change: Mapping[str, Any]) -> str:

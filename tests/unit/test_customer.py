@@ -128,6 +128,10 @@ def change(**fields: Any) -> dict[str, Any]:
             {"change": "exited", "because": [{"holds": False, "text": "a"}, {"holds": False, "text": "b"}]},
             "1970-01-01 00:00:00.001Z  c1  ← loyal  not: a; not: b",
         ),
+        (
+            {"customer_id": "é\n\x1b[2J\u202e", "because": [HELD | {"text": "trait plan exists (\x07\U0001f600)"}]},
+            "1970-01-01 00:00:00.001Z  é\\n\\x1b[2J\\u202e  → loyal  trait plan exists (\\x07\U0001f600)",
+        ),
     ],
 )
 def test_a_change_is_one_line_with_its_reason(fields: dict[str, Any], line: str) -> None:
