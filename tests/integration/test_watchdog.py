@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+import redis.asyncio
 
 from state.memory import MemoryStore
 from state.redis import RedisStore
 from streams.app import build_app
+from streams.health import backlogs, faults_of_life, faults_of_work, services_away
 from streams.inquiry import Found, ask
 from streams.watch import Stall
 from tests.integration.pipeline import make_pipeline, track, until
@@ -106,6 +108,63 @@ async def test_a_redis_that_is_away_does_not(
                 await valkey.restart()
             await worker.applied(ends)
             assert worker.failure is None
+    finally:
+        await store.close()
+
+
+async def test_a_redis_that_refuses_to_write_does_and_says_what_it_refused(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = RedisStore(valkey.url, app_id, patience_s=0.5)
+    await store.start()
+    client = redis.asyncio.Redis.from_url(valkey.url, protocol=2)
+    try:
+        pipeline = await make_pipeline(broker, topic_prefix, app_id, store=store, stall_deadline=STALL_MS)
+        async with build_app(pipeline.settings, store, pipeline.rules) as worker:
+            await worker.applied(await pipeline.send([("c1", track("c1", 1))], partition=0))
+            await client.config_set("maxmemory", 1)
+            try:
+                await pipeline.send([("c1", track("c1", 2))], partition=0)
+                assert "1 before the end (2)" in await stall_of(worker)
+            finally:
+                await client.config_set("maxmemory", 0)
+        assert "partition 0 failed last of: " in caplog.text
+        assert "raise its maxmemory" in caplog.text
+    finally:
+        await client.aclose()
+        await store.close()
+
+
+async def test_a_worker_without_a_share_is_ready(broker: Broker, topic_prefix: str, app_id: str) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, partitions=1)
+    async with pipeline.worker() as first:
+        await until(lambda: bool(first.partitions))
+        async with pipeline.worker() as second:
+            await until(lambda: first.joined and second.joined and len(first.holds) + len(second.holds) == 1)
+            await until(lambda: not faults_of_work(first) and not faults_of_work(second))
+            assert faults_of_life(first) == faults_of_life(second) == []
+            assert await services_away(second) == {}
+
+
+async def test_a_worker_that_cannot_take_over_is_not_ready_and_lives(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
+) -> None:
+    store = RedisStore(valkey.url, app_id, patience_s=0.5)
+    await store.start()
+    try:
+        pipeline = await make_pipeline(broker, topic_prefix, app_id, partitions=1, store=store)
+        async with pipeline.worker() as worker:
+            await until(lambda: bool(worker.partitions))
+            await valkey.kill()
+            try:
+                await pipeline.send([("c1", track("c1", 1))])
+                await until(lambda: any("no answer from" in fault.message for fault in faults_of_work(worker)))
+                assert set(await services_away(worker)) == {"redis"}
+                assert await backlogs(worker) == {}
+                assert faults_of_life(worker) == []
+            finally:
+                await valkey.restart()
+            await until(lambda: not faults_of_work(worker))
     finally:
         await store.close()
 

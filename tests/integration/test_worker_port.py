@@ -123,9 +123,10 @@ async def test_a_port_that_is_taken_is_said(deployment: Deployment) -> None:
 
 async def end_of(deployment: Deployment, how: str, app_id: str) -> tuple[int | None, str]:
     """Run a worker that gets stuck; return its exit code and the last line it said."""
+    more = {"SEGUE_APP_ID": f"{app_id}-{how}", "SEGUE_LOG_FORMAT": "text" if how == "await" else "json"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.integration.stuck_worker", how, "worker",
-        env=deployment.environment | {"SEGUE_APP_ID": f"{app_id}-{how}"},
+        env=deployment.environment | more,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -134,7 +135,8 @@ async def end_of(deployment: Deployment, how: str, app_id: str) -> tuple[int | N
     finally:
         if process.returncode is None:
             process.kill()
-    return process.returncode, said.decode().splitlines()[-1]
+    last = said.decode().splitlines()[-1]
+    return process.returncode, last if how == "await" else json.loads(last)["message"]
 
 
 @pytest.mark.embedded
