@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -47,10 +46,9 @@ class DrivenClock:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # not awaited: that would swallow a cancellation of who waits here
             due.cancel()
             told.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await told
 
     @property
     def next_ms(self) -> float | None:
