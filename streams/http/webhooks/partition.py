@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DRAIN_S: Final = 2.0
 """How long attempts under way may take to end when the partition goes to another process."""
+_CANCEL_S = 0.5
 
 
 class Tools(NamedTuple):
@@ -59,10 +60,12 @@ class _Crew:
             await asyncio.wait(list(self._tasks), timeout=within_s)
 
     async def end(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = set(self._tasks)
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # again where it took no effect: `asyncio.wait_for` may swallow a cancellation (cpython issue 86296)
+            _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_S)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -102,11 +105,13 @@ class PartitionWork:
                 self._going.spawn(self._keep(changed))
                 await self._going.broken
         finally:
-            await self._going.end()
-            if not self._going.broken.done() or self._going.broken.cancelled():
-                await self._attempts.idle(DRAIN_S)
-            await self._attempts.end()
-            await settling.end()
+            try:
+                await self._going.end()
+                if not self._going.broken.done() or self._going.broken.cancelled():
+                    await self._attempts.idle(DRAIN_S)
+            finally:
+                await self._attempts.end()
+                await settling.end()
 
     def show(self) -> dict[str, tuple[int, int]]:
         """Return endpoint -> how many deliveries wait, and how far behind its reading is."""
