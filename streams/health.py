@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ANSWER_S = 2.0
 """A service that has not answered by then counts as away."""
 
+_AT_ONCE = 8
+
 
 class Fault(NamedTuple):
     """One thing that is wrong: what it is about, a stable word, and what to do."""
@@ -56,12 +58,16 @@ async def backlogs(worker: Worker) -> Mapping[int, Backlog]:
     """Return what could have been done by now in each partition in hand; nothing where the store does not answer."""
     settings, partitions = worker.parts.settings, sorted(worker.partitions)
     before_ms = worker.parts.now_ms() - settings.grace - settings.clock_skew
+    found: dict[int, Backlog] = {}
     try:
         async with asyncio.timeout(ANSWER_S):
-            found = await asyncio.gather(*[worker.parts.store.backlog(one, before_ms) for one in partitions])
+            for at in range(0, len(partitions), _AT_ONCE):
+                some = partitions[at : at + _AT_ONCE]
+                asked = [worker.parts.store.backlog(partition, before_ms) for partition in some]
+                found |= zip(some, await asyncio.gather(*asked), strict=True)
     except (TimeoutError, SegueError):
         return {}
-    return dict(zip(partitions, found, strict=True))
+    return found
 
 
 async def _broker(worker: Worker) -> str:

@@ -66,6 +66,8 @@ async def test_a_tenure_that_hangs_ends_the_worker(
     assert said.startswith(f"{pipeline.topics.events}/1: nothing was done for ")
     assert f"at offset {end - 2}, 2 before the end ({end})" in said
     assert "tenure.py" in caplog.text, "where it hung"
+    fields = [vars(record) for record in caplog.records if hasattr(record, "lag")]
+    assert [(field["partition"], field["offset"], field["lag"]) for field in fields] == [(1, end - 2, 2)]
     assert "in commit" not in caplog.text
     assert "test_watchdog.py" in caplog.text
 
