@@ -279,10 +279,10 @@ class RedisQueues:
         """Return what tells one run of the server from another."""
         return str((await self._pipe("ask for the server's run", [("INFO", "server")]))[0]["run_id"])
 
-    async def dead(self, partition: int, endpoint: str) -> list[Dead]:
-        """Return the spent deliveries kept of an endpoint in a partition, the oldest first."""
+    async def dead(self, partition: int, endpoint: str, newest: int = 0) -> list[Dead]:
+        """Return the spent deliveries kept of an endpoint in a partition, the oldest first; all, or so many newest."""
         key = self._names.webhook_dead(partition, endpoint)
-        rows = (await self._pipe("read spent webhooks", [("LRANGE", key, 0, -1)]))[0]
+        rows = (await self._pipe("read spent webhooks", [("LRANGE", key, -newest, -1)]))[0]
         try:
             return [_unpack_dead(row) for row in rows]
         except msgspec.MsgspecError as error:

@@ -173,6 +173,7 @@ async def test_what_is_spent_is_kept_and_can_be_sent_again_while_the_customers_n
             assert in_order(site.sender.good) == {"c0": [2, 3], "c1": [2, 3]}
             assert len(site.sender.seen) == 2 * (3 + 2)
             dead = await deliveries.dead("ep_1", 10)
+            assert await deliveries.dead("ep_1", 1) == dead[:1]
             assert [(entry.tries, entry.status, entry.shown) for entry in dead] == [(3, 400, "no")] * 2
             records = await site.pipeline.read(site.pipeline.topics.spent)
             said = [orjson.loads(record.value or b"") for record in records]

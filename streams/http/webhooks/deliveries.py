@@ -110,7 +110,7 @@ class StoredDeliveries:
 
     async def dead(self, identity: str, limit: int) -> list[Dead]:
         """Return one's newest spent deliveries, the newest first."""
-        return [entry for _, entry in await self._dead(identity)][:limit]
+        return [entry for _, entry in await self._dead(identity, limit)][:limit]
 
     async def resend(self, identity: str, delivery_id: str | None) -> int:
         """Send a spent delivery again, or all (None); return how many wait anew.
@@ -128,9 +128,10 @@ class StoredDeliveries:
         self._hurry()
         return moved
 
-    async def _dead(self, identity: str) -> list[tuple[Lane, Dead]]:
+    async def _dead(self, identity: str, newest: int = 0) -> list[tuple[Lane, Dead]]:
+        """Return what is kept, the newest first: all, or of each partition so many."""
         lanes = self._lanes(await self._endpoints.get(identity))
-        found = [(lane, entry) for lane in lanes for entry in await self._queues.dead(lane.partition, identity)]
+        found = [(lane, entry) for lane in lanes for entry in await self._queues.dead(lane.partition, identity, newest)]
         return sorted(found, key=lambda item: (item[1].spent_ms, item[1].number), reverse=True)
 
     def _lanes(self, endpoint: Endpoint) -> Sequence[Lane]:
