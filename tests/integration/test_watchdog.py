@@ -63,6 +63,9 @@ async def test_a_tenure_that_hangs_ends_the_worker(
         store.hangs = True
         end = (await pipeline.send([("c1", track("c1", 2)), ("c1", track("c1", 3))], partition=1))[1]
         said = await stall_of(worker)
+        lag = worker.watchdog.watched[1].lag
+        assert lag.events == 2
+        assert lag.seconds(worker.parts.now_ms()) > 0
     assert said.startswith(f"{pipeline.topics.events}/1: nothing was done for ")
     assert f"at offset {end - 2}, 2 before the end ({end})" in said
     assert "tenure.py" in caplog.text, "where it hung"
@@ -79,6 +82,18 @@ async def test_a_client_that_dies_in_silence_ends_the_worker(broker: Broker, top
         worker._app.chunks.release(0)  # noqa: SLF001 - it reads no more, and says nothing
         await pipeline.send([("c1", track("c1", 2))], partition=0)
         assert "1 before the end (2)" in await stall_of(worker)
+
+
+async def test_a_worker_that_is_fenced_counts_it_and_goes_on(broker: Broker, topic_prefix: str, app_id: str) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id)
+    async with pipeline.worker() as worker:
+        await worker.applied(await pipeline.send([("c1", track("c1", 1))], partition=0))
+        assert (worker.counters.fenced, worker.counters.cache_hits, worker.counters.cache_misses) == (0, 0, 1)
+        await pipeline.store.take_over(0)  # as another worker would
+        await worker.applied(await pipeline.send([("c1", track("c1", 2))], partition=0))
+        assert (worker.counters.fenced, worker.counters.outages) == (1, 0)
+        await worker.applied(await pipeline.send([("c1", track("c1", 3))], partition=0))
+        assert (worker.counters.cache_hits, worker.counters.cache_misses) == (1, 2), "a fenced tenure counts nothing"
 
 
 async def test_what_rests_or_works_on_does_not(broker: Broker, topic_prefix: str, app_id: str) -> None:

@@ -14,6 +14,7 @@ from rules.errors import Fenced, ServiceError
 from state.change import Change
 from streams.changes import make_entry
 from streams.publisher import Publisher
+from streams.signs import Signs
 
 if TYPE_CHECKING:
     from streams.changes import Entry
@@ -146,6 +147,14 @@ async def test_the_deadline_is_each_batchs(right: FakeRight, producer: FakeProdu
     publisher = Publisher(right, "app", "changes", 0, deadline_s=1)
     await publisher.publish(entries(30))
     assert publisher.marker == 130
+
+
+async def test_each_batch_that_the_broker_has_is_a_sign_of_life(right: FakeRight, producer: FakeProducer) -> None:
+    producer.most_bytes, signs = 10, Signs()
+    publisher = Publisher(right, "app", "changes", 0, deadline_s=1, sign=signs.give)
+    await publisher.publish(entries(5))
+    assert (signs.of(0), signs.of(3)) == (5, 0)
+    assert sum(publisher.took.counts) == 1, "one publication, however many batches"
 
 
 async def test_a_batch_that_is_not_acknowledged_ends_the_publish(right: FakeRight, producer: FakeProducer) -> None:
