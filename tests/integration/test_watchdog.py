@@ -129,6 +129,24 @@ async def test_a_redis_that_is_away_does_not(
         await store.close()
 
 
+@pytest.mark.kafka  # the embedded broker forgets everything
+async def test_a_broker_that_is_away_does_not(broker: Broker, topic_prefix: str, app_id: str) -> None:
+    # the client has its own pauses before it finds out that the broker is back
+    pipeline = await make_pipeline(broker, topic_prefix, app_id, stall_deadline=3 * STALL_MS, publish_deadline=1_000)
+    async with pipeline.worker() as worker:
+        await worker.applied(await pipeline.send([("c1", track("c1", 1))], partition=0))
+        hold = worker.holds[0]
+        await broker.kill()
+        try:
+            await looks(worker, 11)
+            assert set(await services_away(worker)) == {"broker"}
+            assert worker.watchdog.watched[0].hold is hold, "nothing but the broker is missing"
+        finally:
+            await broker.restart()
+        await worker.applied(await pipeline.send([("c1", track("c1", 2))], partition=0))
+        assert worker.failure is None
+
+
 async def test_a_redis_that_refuses_to_write_does_and_says_what_it_refused(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
