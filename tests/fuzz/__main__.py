@@ -102,7 +102,7 @@ def fuzz_inside(seed: int, first: int, records: int) -> int:
 
 async def fuzz_http(seed: int, records: int) -> int:
     """Put records through HTTP as items; return the status to end with."""
-    tally = Tally("over HTTP", records)
+    tally = Tally("over HTTP, as items and as bodies", 2 * records)
     for number in range(FIRST_OF_SERVICES, FIRST_OF_SERVICES + records // SIZE):
         faults = await check_http(world(seed, number), tally.became)
         if faults:

@@ -70,8 +70,8 @@ async def test_records_of_10_mb_cost_themselves_only(
     if both:
         await allow(pipeline, topics.rejected, 20 * MB)
     async with AIOKafkaProducer(bootstrap_servers=pipeline.settings.broker, max_request_size=20 * MB) as producer:
-        for value in (track("c0", 1), LARGE, track("c0", 2), LARGE, LARGER, LARGE, track("c0", 3)):
-            await producer.send_and_wait(topics.events, value, key=b"c0", partition=0)
+        for sent in (track("c0", 1), LARGE, track("c0", 2), LARGE, LARGER, LARGE, track("c0", 3)):
+            await producer.send_and_wait(topics.events, sent, key=b"c0", partition=0)
     async with pipeline.worker() as worker:
         await worker.applied({0: 7})
         assert worker.counters.rejected == {"too_large": 4}
