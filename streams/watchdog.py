@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from streams.hold import Hold
+    from streams.inquiry import Found
     from streams.parts import Parts
     from streams.transport import Place
     from streams.watch import Stall
@@ -125,7 +126,11 @@ class Watchdog:
             self._inquiry = asyncio.create_task(self._inquire([self.watched[partition] for partition in partitions]))
 
     async def _inquire(self, about: Sequence[Watched]) -> None:
-        found = await ask(self._parts, [one.hold.partition for one in about])
+        found: Mapping[int, Found] = {}
+        try:
+            found = await ask(self._parts, [one.hold.partition for one in about])
+        except Exception:
+            log.exception("store and broker could not be asked about partitions that stand still")
         for one in about:
             said = found.get(one.hold.partition)
             one.watch.told(said, self.now_s())

@@ -107,6 +107,7 @@ async def test_what_rests_or_works_on_does_not(broker: Broker, topic_prefix: str
         assert {lag.lag.events for lag in worker.watchdog.watched.values()} == {0}
 
 
+@pytest.mark.embedded
 async def test_a_redis_that_is_away_does_not(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_broker_that_is_away_does_not(broker: Broker, topic_prefix: str,
         assert worker.failure is None
 
 
+@pytest.mark.embedded
 async def test_a_redis_that_refuses_to_write_does_and_says_what_it_refused(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -181,6 +183,7 @@ async def test_a_worker_without_a_share_is_ready(broker: Broker, topic_prefix: s
             assert await services_away(second) == {}
 
 
+@pytest.mark.embedded
 async def test_a_worker_that_cannot_take_over_is_not_ready_and_lives(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
 ) -> None:
