@@ -89,6 +89,8 @@ def main() -> int:
 
 def fuzz_inside(seed: int, first: int, records: int) -> int:
     """Put records through decoding, engine and store in this process; return the status to end with."""
+    if records < SIZE:
+        return 0
     tally = Tally("in this process", records)
     for number in range(first, first + records // SIZE):
         sent = world(seed, number)
@@ -102,6 +104,8 @@ def fuzz_inside(seed: int, first: int, records: int) -> int:
 
 async def fuzz_http(seed: int, records: int) -> int:
     """Put records through HTTP as items; return the status to end with."""
+    if records < SIZE:
+        return 0
     tally = Tally("over HTTP, as items and as bodies", 2 * records)
     for number in range(FIRST_OF_SERVICES, FIRST_OF_SERVICES + records // SIZE):
         faults = await check_http(world(seed, number), tally.became)
