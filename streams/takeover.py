@@ -84,7 +84,8 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
         await right.close()
         raise
     fields = {"partition": partition, "epoch": head.epoch, "offset": next_offset}
-    log.info("partition %d: taken over (epoch %d), reading from offset %d", *fields.values(), extra=fields)
+    message = "partition %d: taken over (epoch %d), reading from offset %d"
+    log.info(message, partition, head.epoch, next_offset, extra=fields)
     passed = active.number if head.offset == NO_OFFSET else head.passed  # without state there are no customers
     return Taken(head.epoch, head.number, next_offset, len(outbox), written, topics, passed, publisher)
 
