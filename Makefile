@@ -3,10 +3,12 @@
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --durations=12
+ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bounds changeover codec comparisons conditions \
+	equivalence explain features form laws packs paths standard_ruleset view))
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test test-kafka fuzz lint format bench bench-models bench-http lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz lint format bench bench-models bench-http lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -23,6 +25,13 @@ demo-models: ## models learn from the same purchases who will buy again, what th
 test: ## unit, scenario, integration and chaos tests, on the embedded broker and Valkey; one of them: make test ARGS='-k name'
 	@scripts/setup dev
 	@$(PYTEST) --broker embedded $(ARGS)
+
+compiled: ## a wheel in dist/ with the engine compiled, and the same in build/compiled; needs a C compiler
+	@scripts/setup dev
+	@SEGUE_COMPILE=1 $(BIN)/hatchling build --target wheel --directory dist
+
+test-compiled: compiled ## the engine's tests on the compiled engine
+	@SEGUE_PROPERTY_FORM=compiled SEGUE_PROPERTY_CASES=1000 $(PYTEST) -o pythonpath="build/compiled ." $(ARGS) $(ENGINE_TESTS)
 
 test-kafka: ## integration and chaos tests on Apache Kafka itself; needs java (17 or newer) and mvn
 	@scripts/setup dev

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rules.features import FeatureSpec, feature_key
 from rules.membership import SegmentationUnit, SegmentUnit
@@ -46,7 +46,7 @@ class CompiledRuleset:
         self.ruleset = ruleset
         self.version = ruleset.version
         self.specs: list[FeatureSpec] = []
-        self.features: list[Any] = []
+        self.features: list[Feature] = []
         self.readers: list[int] = []
         self.full_readers: list[int] = []
         self.trait_readers: dict[str, int] = {}
@@ -88,7 +88,7 @@ class CompiledRuleset:
         checks = [(member.key, member.when.compile(self, f"{member.key}.when")) for member in members]
         return SegmentationUnit(segmentation.key, names, checks, segmentation.otherwise)
 
-    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Any]:
+    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Feature]:
         """Return the slot and the feature of a spec, shared by all conditions that need the same."""
         key = feature_key(spec)
         index = self._slots.get(key)

@@ -5,7 +5,7 @@ Models and segmentations of clusters stand among them (`rules.models.unit`), in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rules.checks.unit import Unit
 from rules.features import NEVER
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 class SegmentUnit(Unit):
     """A segment of its own: in while `when` holds, out while `until` does, and no sooner than `min_stay`."""
+
+    __slots__ = ("min_stay_ms", "plain", "until", "when")
 
     def __init__(self, key: str, name: str, when: Check, until: Check | None, min_stay_ms: int) -> None:
         """Keep the checks; `until` None means: leaves while `when` does not hold.
@@ -42,7 +44,7 @@ class SegmentUnit(Unit):
             if leaves:
                 return None, self._enters(customer, t)[1]
             return level, due
-        stays_till = cast("int", level[1]) + self.min_stay_ms
+        stays_till: int = level[1] + self.min_stay_ms
         if leaves and t >= stays_till:
             return None, self._enters(customer, t)[1]
         return level, stays_till if leaves else max(due, stays_till)
@@ -74,6 +76,8 @@ class SegmentUnit(Unit):
 class SegmentationUnit(Unit):
     """A segmentation: the first segment whose condition holds, else `otherwise`."""
 
+    __slots__ = ("checks", "otherwise")
+
     def __init__(self, key: str, names: dict[str, str], checks: list[tuple[str, Check]], otherwise: str) -> None:
         """Keep the checks in order of priority; `names` has each segment's, and `otherwise`'s."""
         super().__init__(key, key, names)
@@ -99,4 +103,7 @@ class SegmentationUnit(Unit):
             return checks[new[0]].explain(customer, t)
         if old is not None and old[0] in checks:
             return checks[old[0]].explain(customer, t)
-        return [entry for check in checks.values() for entry in check.explain(customer, t)]
+        because: list[dict[str, Any]] = []
+        for check in checks.values():
+            because += check.explain(customer, t)
+        return because

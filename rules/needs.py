@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from rules import features
+from rules.checks.base import Feature
 from rules.comparisons import describe
 from rules.durations import format_duration
 from rules.features import ANY_EVENT, FeatureSpec, Selector
@@ -34,11 +35,11 @@ class Needs:
                 condition.compile(needs, "")
         return needs
 
-    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Any]:
+    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Feature]:
         """Note a feature."""
         del full
         _note(self.specs, spec)
-        return self.specs.index(spec), None
+        return self.specs.index(spec), Feature()
 
     def unit(self, reference: str) -> tuple[int, str]:
         """Note a segment."""

@@ -244,11 +244,11 @@ class Engine:
         scorer = self.scorers.get(segmentation)
         return names if scorer is None else {**scorer.titles, **names}
 
-    def _evaluate(self, profile: Profile, t: int, units: int, event: Event | None = None) -> list[Crossing]:  # noqa: C901 - a call less, a dozen times an event
+    def _evaluate(self, profile: Profile, t: int, units: int, event: Event | None = None) -> list[Crossing]:
         """Evaluate units at `t` in dependency order, each once, those that depend on a crossed one included."""
         found: list[Crossing] = []
         levels, dues, dependents = profile.levels, profile.dues, self.compiled.dependents
-        moved = False
+        lowest, stale = profile.due, False
         while units:
             for index, plain in self._orders.get(units) or self._order(units):
                 old: Any = levels[index]
@@ -263,13 +263,15 @@ class Engine:
                     new = old
                     due, news = model.step(profile, event, t)
                     more = dependents[index] if news else 0
-                if due < NEVER:
-                    if dues.get(index) != due:
+                was = dues.get(index, NEVER)
+                if due != was:
+                    if due < NEVER:
                         dues[index] = due
-                        moved = True
-                elif index in dues:
-                    del dues[index]
-                    moved = True
+                        lowest = min(lowest, due)
+                    else:
+                        del dues[index]
+                    if was <= lowest:
+                        stale = True
                 if new is not old:
                     levels[index] = new
                     profile.packed_levels = None
@@ -280,8 +282,8 @@ class Engine:
                     break
             else:
                 break
-        if moved:
-            profile.due = min(dues.values()) if dues else NEVER
+        # nearly always another unit's due instant is still the first one: to look at all of them is not needed
+        profile.due = (min(dues.values()) if dues else NEVER) if stale else lowest
         return found
 
     def _order(self, units: int) -> list[tuple[int, Check | None]]:

@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from rules.errors import ServiceError, TopicError
+from state.form import engine_form
 from streams.chunk_app import chunk_app
 from streams.clocks import live_clock
 from streams.collector import calm_collector
@@ -85,6 +86,7 @@ async def build_app(
         raise TopicError("\n".join(map(str, findings)))
     fence = await _fence(settings, store)
     definitions = await Definitions.begin(store, settings, ruleset)
+    log.info("the engine is %s", engine_form())
     topics, counters, signs = Topics.named(settings), Counters(), Signs()
     async with plain_producer(settings.broker) as producer:
         parts = Parts(

@@ -29,6 +29,8 @@ class Customer:
 class Feature:
     """What a check may ask of a feature; `state` is what `update` made of the events so far, never None."""
 
+    __slots__ = ()
+
     def update(self, state: Any, event: Any, now: int) -> Any:
         """Return the state with a matching event counted; `now` (ms) is the instant it is evaluated at.
 
@@ -44,6 +46,8 @@ class Feature:
 class Check:
     """A compiled condition."""
 
+    __slots__ = ()
+
     def evaluate(self, customer: Customer, t: int) -> Verdict:
         """Return the truth at instant `t` (ms) and until when it holds with no event; `until` is later than `t`."""
         raise NotImplementedError
@@ -55,6 +59,8 @@ class Check:
 
 class Leaf(Check):
     """A check with no conditions inside: it explains itself by its value and what was wanted."""
+
+    __slots__ = ("path", "wanted")
 
     def __init__(self, path: str, wanted: str) -> None:
         """Keep where the condition stands, and what it wants in a definition's own words."""

@@ -11,6 +11,8 @@ from rules.features import NEVER
 class AllCheck(Check):
     """A conjunction. While false, it stays so at least until the last of its false parts could turn."""
 
+    __slots__ = ("parts",)
+
     def __init__(self, parts: list[Check]) -> None:
         """Keep the parts in the definition's order."""
         self.parts = parts
@@ -45,6 +47,8 @@ class AllCheck(Check):
 class AnyCheck(Check):
     """A disjunction. While true, it stays so at least until the last of its true parts could turn."""
 
+    __slots__ = ("parts",)
+
     def __init__(self, parts: list[Check]) -> None:
         """Keep the parts in the definition's order."""
         self.parts = parts
@@ -77,6 +81,8 @@ class AnyCheck(Check):
 
 class NotCheck(Check):
     """A negation: it turns when its part does."""
+
+    __slots__ = ("part",)
 
     def __init__(self, part: Check) -> None:
         """Keep the part."""

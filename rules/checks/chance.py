@@ -17,6 +17,8 @@ def draw(salt: str, customer: str) -> int:
 class ChanceCheck(Leaf):
     """The check of one draw."""
 
+    __slots__ = ("salt", "threshold")
+
     def __init__(self, path: str, wanted: str, salt: str, threshold: int) -> None:
         """Keep the share exactly, so that no draw is rounded over it."""
         super().__init__(path, wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rules.checks.base import Customer, Leaf, Verdict
 from rules.features import NEVER
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 class DidEver(Leaf):
     """The check of a count over all time."""
+
+    __slots__ = ("slot", "test", "text")
 
     def __init__(self, path: str, wanted: str, slot: int, test: Callable[[Any], bool], text: str) -> None:
         """Keep where the count is, and what it must be."""
@@ -41,6 +43,8 @@ class DidWithin(Leaf):
     count of the other verdict, and where there is none it stays.
     """
 
+    __slots__ = ("slot", "text", "turns_at", "verdicts", "within_ms")
+
     def __init__(self, path: str, wanted: str, slot: int, verdicts: list[bool], within_ms: int, text: str) -> None:
         """Keep the verdict of each count, from none to as many as are kept."""
         super().__init__(path, wanted)
@@ -55,10 +59,10 @@ class DidWithin(Leaf):
 
     def evaluate(self, customer: Customer, t: int) -> Verdict:
         """Return the verdict of the count, until so many have left the window that it could be the other one."""
-        times = customer.slots[self.slot]
-        if not times:
+        state = customer.slots[self.slot]
+        if not state:
             return self.verdicts[0], NEVER
-        kept = cast("list[int]", times)
+        kept: list[int] = state
         cut = t - self.within_ms
         count = len(kept) if kept[0] > cut else len(kept) - bisect_right(kept, cut)
         turns_at = self.turns_at[count]
@@ -74,6 +78,8 @@ class DidWithin(Leaf):
 class DidLately(Leaf):
     """The check of a bound that the newest time alone decides: once or more within a window, or never."""
 
+    __slots__ = ("none", "one", "slot", "text", "within_ms")
+
     def __init__(self, path: str, wanted: str, slot: int, none: bool, one: bool, within_ms: int, text: str) -> None:
         """Keep what the answer is with none, and with one or more."""
         super().__init__(path, wanted)
@@ -88,7 +94,7 @@ class DidLately(Leaf):
         newest = customer.slots[self.slot]
         if newest is None:
             return self.none, NEVER
-        leaves = cast("int", newest) + self.within_ms
+        leaves: int = newest + self.within_ms
         if leaves <= t:
             return self.none, NEVER
         return self.one, leaves if self.one != self.none else NEVER

@@ -12,6 +12,8 @@ from rules.features import NEVER
 class InSegmentCheck(Leaf):
     """The check of a level that an earlier unit of the same evaluation set."""
 
+    __slots__ = ("at_least_ms", "segment", "text", "unit")
+
     def __init__(self, path: str, wanted: str, unit: int, segment: str, at_least_ms: int) -> None:
         """Keep which level it is."""
         super().__init__(path, wanted)

@@ -11,6 +11,8 @@ from rules.features import NEVER
 class ModelCheck(Leaf):
     """The check of what a model last said."""
 
+    __slots__ = ("model", "test", "text")
+
     def __init__(self, path: str, wanted: str, model: str, test: Any, text: str) -> None:
         """Keep which model, and what it must have said."""
         super().__init__(path, wanted)

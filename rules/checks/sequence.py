@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from rules.checks.base import Customer, Leaf, Verdict
 from rules.durations import describe_duration
@@ -11,6 +11,8 @@ from rules.features import NEVER
 
 class SequenceCheck(Leaf):
     """The check of a completed sequence."""
+
+    __slots__ = ("slot", "text", "within_ms")
 
     def __init__(self, path: str, wanted: str, slot: int, within_ms: int | None, text: str) -> None:
         """Keep where the newest completion is, and how lately it must be."""
@@ -27,7 +29,7 @@ class SequenceCheck(Leaf):
             return False, NEVER
         if self.within_ms == NEVER:
             return True, NEVER
-        until = cast("int", completed) + self.within_ms
+        until: int = completed + self.within_ms
         return (True, until) if until > t else (False, NEVER)
 
     def describe(self, customer: Customer, t: int) -> tuple[Any, str]:

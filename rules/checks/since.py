@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from rules.checks.base import Customer, Leaf, Verdict
 from rules.durations import describe_duration
@@ -11,6 +11,8 @@ from rules.features import NEVER
 
 class SinceCheck(Leaf):
     """The check of an elapsed time."""
+
+    __slots__ = ("points", "slot", "text", "verdicts")
 
     def __init__(self, path: str, wanted: str, slot: int, points: list[int], verdicts: list[bool], text: str) -> None:
         """Keep the elapsed times at which the verdict may turn, and the verdict before each, and after all."""
@@ -25,7 +27,7 @@ class SinceCheck(Leaf):
         then = customer.slots[self.slot]
         if then is None:
             return False, NEVER
-        since = cast("int", then)
+        since: int = then
         elapsed_ms = t - since
         for index, point in enumerate(self.points):
             if point > elapsed_ms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from rules.checks.base import Customer, Leaf, Verdict
 from rules.durations import describe_duration
@@ -11,6 +11,8 @@ from rules.features import NEVER
 
 class ThenNotCheck(Leaf):
     """The check of an event that was not followed."""
+
+    __slots__ = ("but_slot", "slot", "text", "wait_ms", "within_ms")
 
     def __init__(
         self, path: str, wanted: str, slot: int, but_slot: int, wait_ms: int, within_ms: int | None, text: str
@@ -29,9 +31,9 @@ class ThenNotCheck(Leaf):
         if event is None:
             return False, NEVER
         but = customer.slots[self.but_slot]
-        e = cast("int", event)
-        if but is not None and cast("int", but) > e:
+        if but is not None and but > event:
             return False, NEVER
+        e: int = event
         if t < e + self.wait_ms:
             return False, e + self.wait_ms
         if self.within_ms < NEVER:

@@ -33,6 +33,8 @@ IN_MILLIONTHS: Final = frozenset({"sum", "avg"})
 class TotalCheck(Leaf):
     """The check of an aggregate. Sums and averages are whole millionths, and so are their bounds."""
 
+    __slots__ = ("agg", "feature", "slot", "test", "text")
+
     def __init__(
         self, path: str, wanted: str, slot: int, feature: Feature, agg: str, test: Callable[[Any], bool], text: str
     ) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class TraitPath:
     """The comparisons of one path; relative dates turn by themselves, all else only with an event."""
 
+    __slots__ = ("path", "relative", "steps", "test", "text", "wanted")
+
     def __init__(
         self,
         path: str,
@@ -74,6 +76,8 @@ def _relative(operator: str, span_ms: int, dates: list[int], t: int) -> Verdict:
 
 class TraitCheck(Check):
     """The conjunction of the paths."""
+
+    __slots__ = ("paths",)
 
     def __init__(self, paths: list[TraitPath]) -> None:
         """Keep the paths in the definition's order."""

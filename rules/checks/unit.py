@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 class Unit:
     """A segment of its own, a segmentation, or a model's node."""
 
+    __slots__ = ("key", "names", "segmentation")
+
     def __init__(self, key: str, segmentation: str | None, names: dict[str, str]) -> None:
         """Keep what it goes by."""
         self.key = key

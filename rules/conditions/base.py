@@ -13,13 +13,13 @@ from rules.paths import parse_path
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rules.checks.base import Check
+    from rules.checks.base import Check, Feature
 
 
 class Binder(Protocol):
     """What compiling a condition needs from its surroundings."""
 
-    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Any]:
+    def slot(self, spec: FeatureSpec, *, full: bool = False) -> tuple[int, Feature]:
         """Return the index of the feature's state in a profile's slots, and the feature itself.
 
         `full`: of times, where the check is (False, NEVER) unless as many are kept as may be.

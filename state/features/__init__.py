@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from rules import features as specs
 from state.features.running import RunningDistinct, RunningNumbers, RunningScalars
@@ -11,10 +11,11 @@ from state.features.times import Count, Newest, NewestTimes, Oldest
 from state.features.windowed import Windowed
 
 if TYPE_CHECKING:
+    from rules.checks.base import Feature
     from state.features.base import Caps
 
 
-def make_feature(spec: specs.FeatureSpec, *, max_late_ms: int, caps: Caps) -> Any:
+def make_feature(spec: specs.FeatureSpec, *, max_late_ms: int, caps: Caps) -> Feature:
     """Return the feature of a spec; `caps` counts the bounds it reaches."""
     match spec:
         case specs.Newest():

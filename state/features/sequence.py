@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from rules.checks.base import Feature
 from rules.features import ANY_EVENT, NEVER, Selector
@@ -81,23 +81,23 @@ class Sequence(Feature):
         """Take an event's time, given as the object that the event has: all features share it."""
         ts: int = boxed
         if index == self.last:
-            if state[0] is None or cast("int", state[0]) < ts:
+            if state[0] is None or state[0] < ts:
                 state[0] = boxed
             return
-        candidates: list[Any] = state[index + 1]
+        candidates: list[int] = state[index + 1]
         next_within_ms = self.within[index + 1]
         if next_within_ms == NEVER:
-            if not candidates or ts < cast("int", candidates[0]):
+            if not candidates or ts < candidates[0]:
                 candidates[:] = [boxed]
             return
-        if not candidates or ts > cast("int", candidates[-1]):
+        if not candidates or ts > candidates[-1]:
             candidates.append(boxed)
         else:
             place = bisect_left(candidates, boxed)
-            if cast("int", candidates[place]) != ts:
+            if candidates[place] != ts:
                 candidates.insert(place, boxed)
         over = now - next_within_ms - self.max_late_ms
-        if cast("int", candidates[0]) < over:
+        if candidates[0] < over:
             del candidates[: bisect_left(candidates, over)]
         if len(candidates) > MOST_CANDIDATES:
             del candidates[0]

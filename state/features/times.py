@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort_right
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rules.checks.base import Feature
 from rules.features import NEVER
@@ -87,13 +87,13 @@ class NewestTimes(Feature):
             return state
         if state is None:
             return [boxed]
-        times: list[Any] = state
-        if ts >= cast("int", times[-1]):
+        times: list[int] = state
+        if ts >= times[-1]:
             times.append(boxed)
         else:
             insort_right(times, boxed)
         drop = len(times) - self.keep
-        if cast("int", times[0]) <= cut:
+        if times[0] <= cut:
             drop = max(bisect_right(times, cut), drop)
         if drop > 0:
             if drop == 1:
@@ -118,8 +118,11 @@ def count_newest(slots: list[Any], counted: list[int], event: Any) -> None:
     ts: int = boxed
     for slot in counted:
         state = slots[slot]
-        if state is None or ts > cast("int", state):
-            slots[slot] = boxed
+        if state is not None:
+            newest: int = state
+            if ts <= newest:
+                continue
+        slots[slot] = boxed
 
 
 def count_times(slots: list[Any], counted: list[Counted], event: Any, now: int) -> int:
@@ -133,9 +136,9 @@ def count_times(slots: list[Any], counted: list[Counted], event: Any, now: int) 
     for one in counted:
         state = slots[one.slot]
         if state:
-            times: list[Any] = state
+            times: list[int] = state
             cut = now - one.within_ms
-            if ts >= cast("int", times[-1]) and ts > cut and cast("int", times[0]) > cut:
+            if ts >= times[-1] and ts > cut and times[0] > cut:
                 times.append(boxed)
                 if len(times) >= one.keep:
                     full |= one.full_readers

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from state.form import engine_form
 from streams.cli.frame import say
 from streams.settings import FILE_VARIABLE, PREFIX, Settings, describe, load_settings
 
@@ -33,7 +34,8 @@ def config(*, markdown: MarkdownOption = False) -> None:
     """Show every setting, its value in force, and where that came from; passwords are masked.
 
     A setting is given, the stronger first: as an option of a command, as SEGUE_… in the environment, or in the TOML
-    file that SEGUE_SETTINGS names (else segue.toml in the current folder).
+    file that SEGUE_SETTINGS names (else segue.toml in the current folder). At the end it says whether the engine is
+    plain Python or compiled.
     """
     if markdown:
         say(settings_markdown())
@@ -42,6 +44,7 @@ def config(*, markdown: MarkdownOption = False) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     for name, value, source in rows:
         say(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source}")
+    say(f"\nThe engine is {engine_form()}.")
 
 
 def settings_markdown() -> str:
