@@ -93,7 +93,7 @@ async def test_a_deployment_begins_works_and_stops(
     deployment: Deployment, valkey: EmbeddedValkey, app_id: str, tmp_path: Path
 ) -> None:
     code, said = await deployment.segue("topics", "--check")
-    assert (code, said.count("there is no such topic")) == (1, 6)
+    assert (code, said.count("there is no such topic")) == (1, 7)
     assert (await deployment.segue("topics"))[1].count(": created") == 7
     assert await deployment.segue("topics") == (0, (await deployment.segue("topics", "--check"))[1])
     code, said = await deployment.segue("topics", "--partitions", 3)
