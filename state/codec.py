@@ -19,6 +19,7 @@ from rules.errors import StateError, UnknownFormat
 from rules.features import NEVER, feature_key
 from rules.models.unit import ModelUnit
 from state.profile import Profile
+from state.stored import Stored
 
 if TYPE_CHECKING:
     from rules.checks.base import Level
@@ -29,8 +30,15 @@ KEY_BYTES: Final = 8
 _OLDER: Final = (1, 2)
 SPARE_KEPT_MS: Final = 7 * 86_400_000
 
+_BEGINS: Final = b"\xdc\x00\x10\x03"
+"""A profile's first bytes: an array of 16, and the format."""
+_NONE: Final = msgspec.Raw(b"\x80")
+"""The levels of somebody who is in nothing."""
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
+_decode_stored = msgspec.msgpack.Decoder(Stored).decode
 
 
 class ProfileCodec:
@@ -74,18 +82,16 @@ class ProfileCodec:
         no profile.
         """
         try:
-            fields = _decode(data)
-            found = fields[0]
+            return self._restore(customer, _decode_stored(data) if data.startswith(_BEGINS) else _upgraded(data))
         except (msgspec.DecodeError, TypeError, IndexError, KeyError) as error:
             message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
             raise StateError(message) from error
-        if found != FORMAT and found not in _OLDER:
+        except _Unknown as error:
             message = (
-                f"the stored profile of customer {customer!r} has format {found!r}; this version of segue reads "
+                f"the stored profile of customer {customer!r} has format {error}; this version of segue reads "
                 f"format {FORMAT}: run the version that wrote it, or a newer one"
             )
-            raise UnknownFormat(message)
-        return self._restore(customer, fields)
+            raise UnknownFormat(message) from None
 
     def _pack_levels(self, profile: Profile) -> msgspec.Raw:
         levels = {
@@ -93,45 +99,28 @@ class ProfileCodec:
             for (key, own), level in zip(self.units, profile.levels, strict=True)
             if level is not None
         }
-        return msgspec.Raw(_encode(levels))
+        return _raw(levels)
 
-    def _restore(self, customer: str, fields: list[Any]) -> Profile:
-        if fields[0] != FORMAT:
-            fields = _upgraded(*fields)
-        (
-            _,
-            version,
-            clock,
-            seq,
-            rev,
-            ids,
-            traits,
-            trait_times,
-            scores,
-            levels,
-            dues,
-            due,
-            keys,
-            slots,
-            spare,
-            models,
-        ) = fields
+    def _restore(self, customer: str, stored: Stored) -> Profile:
         profile = self.new(customer)
-        profile.version = version
-        profile.clock, profile.seq, profile.rev = clock, seq, rev
-        profile.ids = bytearray(ids)
-        profile.traits, profile.trait_times, profile.scores = traits, trait_times, scores
-        profile.due = NEVER if due is None else due
-        profile.spare = spare
-        profile.models = {key: state for key, state in models.items() if key in self.models}
-        self._restore_levels(profile, levels)
-        if keys == self.packed_keys:
-            profile.slots = slots
+        profile.version = stored.version
+        profile.clock, profile.seq, profile.rev = stored.clock, stored.seq, stored.rev
+        profile.ids = bytearray(stored.ids)
+        profile.traits, profile.trait_times, profile.scores = stored.traits, stored.trait_times, stored.scores
+        profile.due = NEVER if stored.due is None else stored.due
+        profile.spare = stored.spare
+        if stored.models:
+            profile.models = {key: kept for key, kept in stored.models.items() if key in self.models}
+        if stored.levels != _NONE:
+            self._restore_levels(profile, _decode(stored.levels))
+        if stored.keys == self.packed_keys:
+            profile.slots = stored.slots
         else:
-            self._restore_slots(profile, unpack_keys(keys), slots)
-        if version == self.version:
-            profile.dues = dues
+            self._restore_slots(profile, unpack_keys(stored.keys), stored.slots)
+        if stored.version == self.version:
+            profile.dues, profile.packed_levels = stored.dues, stored.levels
         else:
+            spare = profile.spare
             for key in [key for key in spare if key in self.slots]:
                 profile.slots[self.slots[key]] = spare.pop(key)[0]
         return profile
@@ -146,7 +135,7 @@ class ProfileCodec:
 
     def _restore_levels(self, profile: Profile, levels: dict[str, Any]) -> None:
         for key, stored in levels.items():
-            own = not isinstance(stored, list)
+            own = stored.__class__ is not list
             level: Level = (key, stored) if own else (stored[0], stored[1])
             index = self.indexes.get(key)
             if index is None or self.units[index][1] is not own:
@@ -164,10 +153,22 @@ def unpack_keys(packed: bytes) -> list[int]:
     return [int.from_bytes(packed[at : at + KEY_BYTES], "big") for at in range(0, len(packed), KEY_BYTES)]
 
 
-def _upgraded(*older: Any) -> list[Any]:
-    """Return the fields of a profile in format 1 or 2 as format 3 has them."""
-    *before, dues, due, features, spare = older[:14]
-    models = older[14] if len(older) > 14 else {}  # noqa: PLR2004 - format 1 has none
+class _Unknown(Exception):
+    """The format of a profile that this code does not know."""
+
+
+def _upgraded(data: bytes) -> Stored:
+    """Return a profile in format 1 or 2 as this format has it."""
+    fields = _decode(data)
+    if fields[0] not in _OLDER:
+        raise _Unknown(repr(fields[0]))
+    *before, levels, dues, due, features, spare = fields[:14]
+    models = fields[14] if len(fields) > 14 else {}  # noqa: PLR2004 - format 1 has none
     moved = {index: unit_due for index, unit_due in enumerate(dues) if unit_due is not None}
     keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in features)
-    return [*before, moved, due, keys, list(features.values()), spare, models]
+    newer = [*before, _raw(levels), moved, due, keys, list(features.values()), spare, models]
+    return Stored(*newer)
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(_encode(value))

@@ -1,18 +1,17 @@
-"""A chunk's records become events, rejections and ticks; each gets its broker's time."""
+"""A chunk's records, looked at before they are decoded: each gets its broker's time, and ticks are told apart."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rules.errors import EventRejected, StateError
-from streams.clocks import NEVER_MS
-from streams.events import decode_record, is_tick
-from streams.rejected import Rejection
+from rules.errors import StateError
+from streams.events import is_tick
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiokafka.structs import ConsumerRecord
 
-    from state.event import Event
     from streams.chunk import Chunk
     from streams.clocks import Clock
 
@@ -22,21 +21,22 @@ CREATE_TIME = 0
 """A record's timestamp type: the producer's clock, which may be ahead of ours, or absent."""
 
 
-class Decoded(NamedTuple):
-    """What a chunk holds. `newest_broker_ms` is the newest broker time of any of its records."""
+class Opened(NamedTuple):
+    """A chunk's records, and of each the broker's time (ms); `clock` makes it the event's. `ticks` counts the ticks."""
 
-    events: list[tuple[Record, Event]]
-    rejections: list[Rejection]
+    records: Sequence[Record]
+    times: Sequence[int]
     ticks: int
-    newest_broker_ms: int
+    clock: Clock
 
-    def rejected_in(self, first: int, next_offset: int) -> list[Rejection]:
-        """Return the rejections of records from offset `first` up to, without it, `next_offset`."""
-        return [rejection for rejection in self.rejections if first <= rejection.record.offset < next_offset]
+    @property
+    def newest_broker_ms(self) -> int:
+        """The newest broker time of any of the records, ticks and those that will be rejected included."""
+        return max(self.times)
 
 
-def decode_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Decoded:
-    """Decode all records of a chunk.
+def open_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Opened:
+    """Look at all records of a chunk.
 
     Parameters
     ----------
@@ -48,9 +48,8 @@ def decode_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Decoded:
     StateError
         at a record that has a producer's time where that is not allowed.
     """
-    events: list[tuple[Record, Event]] = []
-    rejections: list[Rejection] = []
-    ticks, newest_ms = 0, NEVER_MS
+    times: list[int] = []
+    ticks = 0
     for record in chunk.records:
         broker_ms = record.timestamp
         if record.timestamp_type == CREATE_TIME:
@@ -58,15 +57,10 @@ def decode_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Decoded:
                 raise StateError(_create_time(record))
             if not 0 <= broker_ms <= now_ms:
                 broker_ms = now_ms
-        newest_ms = max(newest_ms, broker_ms)
+        times.append(broker_ms)
         if record.key is None and is_tick(record):
             ticks += 1
-            continue
-        try:
-            events.append((record, decode_record(record.key, record.value, broker_ms, clock)))
-        except EventRejected as error:
-            rejections.append(Rejection(record, error.reason, error.detail))
-    return Decoded(events, rejections, ticks, newest_ms)
+    return Opened(chunk.records, times, ticks, clock)
 
 
 def _create_time(record: Record) -> str:

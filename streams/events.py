@@ -59,10 +59,14 @@ def decode_record(key: bytes | None, value: bytes | None, broker_ms: int, clock:
         raise EventRejected(reason, detail)
     event = decode_event(value or b"", broker_ms, clock)
     if key != event.customer.encode():
-        reason = "wrong_key"
-        detail = f"the key is {key[:64]!r}, the customer id {event.customer[:64]!r}; send the id as the key"
-        raise EventRejected(reason, detail)
+        raise wrong_key(key, event.customer)
     return event
+
+
+def wrong_key(key: bytes | None, customer: str) -> EventRejected:
+    """Return what to raise where a record's key is not its customer's id."""
+    detail = f"the key is {(key or b'')[:64]!r}, the customer id {customer[:64]!r}; send the id as the key"
+    return EventRejected("wrong_key", detail)
 
 
 def decode_event(value: bytes, broker_ms: int, clock: Clock) -> Event:

@@ -142,13 +142,13 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="`json` logs one object a line.")
 
-    chunk_size: int = Field(2_000, ge=1, le=100_000, description="Records of a partition in one commit, at most.")
+    chunk_size: int = Field(5_000, ge=1, le=100_000, description="Records of a partition in one commit, at most.")
     chunks_ahead: int = Field(2, ge=1, le=100, description="Chunks read ahead of the one at work, a partition.")
     fetch_wait: Patience = Field(
         25, description="How long the broker may hold a fetch that finds nothing; Kafka answers at the first record."
     )
     cache_customers: int = Field(
-        50_000, ge=1, description="Customers of a partition kept in memory between chunks; 1 to 5 KB each."
+        50_000, ge=1, description="Customers of a partition kept in memory between chunks; 0.5 to 3 KB each."
     )
     sweep_customers: int = Field(500, ge=1, le=10_000, description="Customers whose timers fire in one commit.")
     publish_deadline: Patience = Field(

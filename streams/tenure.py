@@ -17,13 +17,13 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from state.store import Commit
-from state.view import encode_view
 from streams.batch import Batch
 from streams.changeover import Changeover
 from streams.changes import pack_entry
 from streams.clocks import NEVER_MS
-from streams.decode import decode_chunk
+from streams.decode import open_chunk
 from streams.fence import RENEW_AFTER_S
+from streams.pace import Pace
 from streams.profiles import Profiles
 from streams.samples import feature_names, sample_bytes
 from streams.sweeper import Sweeper
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from streams.chunk import Chunk
-    from streams.decode import Decoded
+    from streams.decode import Opened
     from streams.definitions import Active
     from streams.parts import Parts
     from streams.takeover import Taken
@@ -78,6 +78,7 @@ class Tenure:
         self._changeover = Changeover(parts, partition, pending=taken.passed < active.number)
         self._names = feature_names(active.engine.ruleset)
         self._profiles = Profiles(parts.store, active.engine, partition, parts.settings.cache_customers)
+        self._pace = Pace()
         self._sweeper = Sweeper(parts, partition)
         self._inbox: deque[Delivery] = deque()
         self._wake = asyncio.Event()
@@ -198,29 +199,27 @@ class Tenure:
             raise TenureOver(message)
         self._expected += 1
         now_ms = parts.now_ms() if parts.settings.allow_create_time else None
-        decoded = decode_chunk(chunk, parts.clock, now_ms)
-        self._sweeper.read(decoded.newest_broker_ms)
-        done = await self._take_part(chunk, decoded, 0)
-        while done < len(decoded.events):
+        opened = open_chunk(chunk, parts.clock, now_ms)
+        self._sweeper.read(opened.newest_broker_ms)
+        done = await self._take_part(chunk, opened, 0)
+        while done < len(chunk.records):
             if self._closing:
                 return  # the next owner reads on from here
-            done = await self._take_part(chunk, decoded, done)
-        parts.counters.ticks += decoded.ticks
+            done = await self._take_part(chunk, opened, done)
+        parts.counters.ticks += opened.ticks
         delivery.acknowledge()
 
-    async def _take_part(self, chunk: Chunk, decoded: Decoded, first: int) -> int:
-        """Apply as many events, from index `first` on, as one commit carries; return the index of the next one."""
-        events, batch, begin = decoded.events, self._batch(), self.next_offset
-        done = await batch.apply(events, first)
-        self.next_offset = events[done][0].offset if done < len(events) else chunk.next_offset
-        rejected = decoded.rejected_in(begin, self.next_offset)
-        batch.rejections += rejected
+    async def _take_part(self, chunk: Chunk, opened: Opened, first: int) -> int:
+        """Apply as many records, from index `first` on, as one commit carries; return the index of the next one."""
+        batch, records = self._batch(), chunk.records
+        done = await batch.apply(opened, first, self._pace)
+        self.next_offset = records[done].offset if done < len(records) else chunk.next_offset
         if batch.rejections:
             await self._parts.rejected.send(batch.rejections)
         self._sweeper.newest_event_ms = max(self._sweeper.newest_event_ms, batch.newest_event_ms)
-        if decoded.ticks < len(chunk.records):
+        if opened.ticks < len(records):
             await self._commit(batch)
-        self._parts.counters.events += done - first + len(rejected)
+        self._parts.counters.events += done - first - batch.ticks
         self.applied = self.next_offset
         return done
 
@@ -275,11 +274,11 @@ class Tenure:
         """Make the batch durable, then public; does nothing where there is nothing to commit."""
         parts, number = self._parts, self._number + 1
         passed = self._stored_passed if self._changeover.pending else self._active.number
-        idle = not (batch.before or batch.dropped or self._trim or self._written or passed != self._stored_passed)
+        idle = not (batch.saved or batch.dropped or self._trim or self._written or passed != self._stored_passed)
         if idle and self.next_offset == self._stored_offset:
             return
         entries, samples = batch.entries(parts.settings.app_id, number), self._samples(batch, number)
-        views, due = batch.views(), batch.due(self._forced_due, all_of_them=swept)
+        due, views = batch.due(self._forced_due, all_of_them=swept), list(batch.views)
         commit = Commit(
             partition=self.partition,
             epoch=self._epoch,
@@ -288,7 +287,7 @@ class Tenure:
             ruleset=self._active.number,
             from_offset=self._stored_offset,
             next_offset=self.next_offset,
-            profiles=batch.saved(),
+            profiles=batch.saved,
             due=due,
             sizes=batch.sizes(),
             outbox=[pack_entry(entry) for entry in entries] + samples,
@@ -306,24 +305,19 @@ class Tenure:
         self._stored_offset, self._trim, self._written, self._topics = self.next_offset, 0, [], None
         self._count(batch)
         self._sweeper.moved(due.values())
-        self._forced_due = (self._forced_due - batch.before.keys()) | batch.dropped.keys()
-        contents = self._views(views)
-        self._profiles.settle(batch.before)
-        await asyncio.gather(self._publisher.publish(entries), parts.samples.send(samples), self._show(contents))
+        self._forced_due = (self._forced_due - batch.saved.keys()) | batch.dropped.keys()
+        self._profiles.settle(batch.saved)
+        await asyncio.gather(self._publisher.publish(entries), parts.samples.send(samples), self._show(batch.views))
         parts.counters.samples_released += len(samples)
         self._trim, self._written = len(entries) + len(samples), views
 
     def _samples(self, batch: Batch, number: int) -> list[bytes]:
         """Return the samples that the batch released, as they stand in the outbox and go out."""
-        released = enumerate(batch.released())
+        released = enumerate(batch.released)
         return [
             sample_bytes(sample, self._names[sample.model], (self.partition, number, index))
             for index, sample in released
         ]
-
-    def _views(self, customers: list[str]) -> Mapping[str, tuple[int, bytes]]:
-        known, show = self._profiles.known, self._active.engine.show
-        return {customer: encode_view(show(known[customer])) for customer in customers}
 
     async def _show(self, views: Mapping[str, tuple[int, bytes]]) -> None:
         if views:
@@ -336,7 +330,7 @@ class Tenure:
         counters.applied += batch.applied
         counters.duplicates += batch.duplicates
         counters.poison_timers += len(batch.dropped)
-        counters.customers += len(self._profiles.unsaved & batch.before.keys())
+        counters.customers += self._profiles.unsaved(batch.saved)
         counters.newest_event_ms = max(counters.newest_event_ms, batch.newest_event_ms)
         counters.rejected.update(rejection.reason for rejection in batch.rejections)
         counters.changes.update(batch.crossings())

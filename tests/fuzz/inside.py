@@ -15,12 +15,12 @@ from rules.load import load_text
 from state.engine import Engine
 from state.memory import MemoryStore
 from state.store import Commit
-from state.view import encode_view
 from streams.batch import Batch
 from streams.changes import headers_of, pack_entry, unpack_entry, value_of
 from streams.chunk import Chunk
 from streams.clocks import LiveClock
-from streams.decode import decode_chunk
+from streams.decode import open_chunk
+from streams.pace import Pace
 from streams.poison import PoisonLimit
 from streams.producers import MAX_BATCH_BYTES
 from streams.profiles import Profiles
@@ -96,6 +96,7 @@ class Inside:
         self.sink = _Sink()
         self.rejected = RejectedTopic(cast("AIOKafkaProducer", self.sink), "rejected", 10.0)
         self.poison = PoisonLimit(10)
+        self.pace = Pace()
         self.found = Found()
         self.world = world
         # a producer's time is never taken as later than now
@@ -125,19 +126,12 @@ class Inside:
         return Batch(self.engine, self.profiles, self.poison)
 
     async def _take(self, chunk: Chunk) -> None:
-        decoded = decode_chunk(chunk, CLOCK, self.now_ms)
-        done, begin = 0, chunk.records[0].offset
-        while True:
+        opened, done = open_chunk(chunk, CLOCK, self.now_ms), 0
+        while done < len(chunk.records):
             batch = self._batch()
-            done = await batch.apply(decoded.events, done)
-            through = done >= len(decoded.events)
-            end = chunk.next_offset if through else decoded.events[done][0].offset
-            batch.rejections += decoded.rejected_in(begin, end)
+            done = await batch.apply(opened, done, self.pace)
             await self.rejected.send(batch.rejections)
-            await self._commit(batch, end)
-            begin = end
-            if through:
-                return
+            await self._commit(batch, chunk.records[done].offset if done < len(chunk.records) else chunk.next_offset)
 
     async def _commit(self, batch: Batch, end: int) -> None:
         head = await self.store.head(0)
@@ -152,11 +146,11 @@ class Inside:
                 ruleset=1,
                 from_offset=head.offset,
                 next_offset=end,
-                profiles=batch.saved(),
+                profiles=batch.saved,
                 due=batch.due(set(), all_of_them=True),
                 sizes=batch.sizes(),
                 outbox=[],
-                views=batch.views(),
+                views=list(batch.views),
             )
         )
         for entry in entries:
@@ -165,9 +159,9 @@ class Inside:
             orjson.loads(value)
             if len(value) + sum(len(name) + len(text) for name, text in headers_of("segue", entry)) > MAX_BATCH_BYTES:
                 self.found.faults.append(f"a change of {entry.customer!r} has {len(value)} bytes: no broker takes it")
-        for customer in batch.views():
-            orjson.loads(encode_view(self.engine.show(batch.profile(customer)))[1])
-        self.profiles.settle(batch.before)
+        for rev, view in batch.views.values():
+            assert orjson.loads(view)["rev"] == rev
+        self.profiles.settle(batch.saved)
         self.found.changes += batch.changes
         self.found.applied += batch.applied
         self.found.duplicates += batch.duplicates

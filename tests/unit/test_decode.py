@@ -1,4 +1,4 @@
-"""A chunk's records: events, rejections, ticks, and whose time they have."""
+"""A chunk's records before they are decoded: ticks, and whose time they have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiokafka.structs import ConsumerRecord
 from rules.errors import StateError
 from streams.chunk import Chunk
 from streams.clocks import LiveClock
-from streams.decode import decode_chunk
+from streams.decode import open_chunk
 
 CLOCK = LiveClock(grace_ms=1_000, clock_skew_ms=0, max_future_ms=0)
 EVENT = b'{"type":"page","userId":"c1"}'
@@ -22,12 +22,11 @@ def record(at_ms: int, kind: int = APPEND, key: bytes | None = b"c1", value: byt
     return ConsumerRecord("events", 0, 7, at_ms, kind, key, value, None, 2, len(value), headers)
 
 
-def test_events_rejections_and_ticks_in_order() -> None:
+def test_ticks_are_counted_and_tell_the_time_like_others() -> None:
     records = [record(5), record(9, key=None, value=b"", headers=TICK), record(7, value=b"{"), record(6)]
-    decoded = decode_chunk(Chunk(0, 1, 0, records), CLOCK, None)
-    assert [event.ts for _, event in decoded.events] == [5, 6]
-    assert [rejection.reason for rejection in decoded.rejections] == ["not_json"]
-    assert (decoded.ticks, decoded.newest_broker_ms) == (1, 9)
+    opened = open_chunk(Chunk(0, 1, 0, records), CLOCK, None)
+    assert (opened.records, opened.times) == (records, [5, 9, 7, 6])
+    assert (opened.ticks, opened.newest_broker_ms) == (1, 9)
 
 
 @pytest.mark.parametrize(
@@ -39,22 +38,20 @@ def test_events_rejections_and_ticks_in_order() -> None:
         record(5, key=b"c1", value=b"", headers=TICK),
     ],
 )
-def test_what_is_no_tick_is_rejected(no_tick: Any) -> None:
-    decoded = decode_chunk(Chunk(0, 1, 0, [no_tick]), CLOCK, None)
-    assert (decoded.ticks, len(decoded.rejections)) == (0, 1)
+def test_what_is_no_tick_is_not_counted(no_tick: Any) -> None:
+    assert open_chunk(Chunk(0, 1, 0, [no_tick]), CLOCK, None).ticks == 0
 
 
 def test_an_append_time_is_taken_as_it_is() -> None:
-    [(_, event)] = decode_chunk(Chunk(0, 1, 0, [record(10_000)]), CLOCK, 500).events
-    assert (event.ts, event.floor) == (10_000, 9_000)
+    assert open_chunk(Chunk(0, 1, 0, [record(10_000)]), CLOCK, 500).times == [10_000]
 
 
 @pytest.mark.parametrize(("at_ms", "taken_ms"), [(400, 400), (500, 500), (501, 500), (-1, 500)])
 def test_a_producers_time_is_taken_as_at_most_now(at_ms: int, taken_ms: int) -> None:
-    decoded = decode_chunk(Chunk(0, 1, 0, [record(at_ms, CREATE)]), CLOCK, 500)
-    assert decoded.events[0][1].ts == decoded.newest_broker_ms == taken_ms
+    opened = open_chunk(Chunk(0, 1, 0, [record(at_ms, CREATE)]), CLOCK, 500)
+    assert [opened.newest_broker_ms] == opened.times == [taken_ms]
 
 
 def test_a_producers_time_that_is_not_allowed_names_the_record() -> None:
     with pytest.raises(StateError, match=r"events/0: the record at offset 7.*SEGUE_ALLOW_CREATE_TIME"):
-        decode_chunk(Chunk(0, 1, 0, [record(5, CREATE)]), CLOCK, None)
+        open_chunk(Chunk(0, 1, 0, [record(5, CREATE)]), CLOCK, None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from streams import decode, rejected
+from streams import batch, rejected
 from streams.batch import Batch
 from tests.fuzz import http, inside
 from tests.fuzz.cuts import CUTS
@@ -112,7 +112,15 @@ class TestItFinds:
             message = "deep"
             raise RecursionError(message)
 
-        monkeypatch.setattr(decode, "decode_record", crash)
+        monkeypatch.setattr(batch, "decode_event", crash)
+        assert "rejected as internal" in check(GOOD)[0]
+
+    def test_a_crash_of_the_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def crash(*_: Any) -> Any:
+            message = "deep"
+            raise RecursionError(message)
+
+        monkeypatch.setattr(batch, "_customer", crash)
         assert "RecursionError" in check(GOOD)[0]
 
     def test_a_bad_record_taken_and_a_good_one_rejected(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,19 +143,19 @@ class TestItFinds:
     def test_a_good_record_that_is_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
         apply = Batch.apply
 
-        async def lose(batch: Batch, events: Any, first: int = 0) -> int:
-            await apply(batch, events[1:], first)
-            return len(events)
+        async def lose(batch: Batch, chunk: Any, first: int, pace: Any) -> int:
+            await apply(batch, chunk, first + 1, pace)
+            return len(chunk.records)
 
         monkeypatch.setattr(Batch, "apply", lose)
         assert "8 applied, 0 duplicates" in check(GOOD)[0]
 
     def test_a_change_that_the_good_ones_alone_would_not_make(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        batch = Batch.apply
+        apply = Batch.apply
 
-        async def twice(one: Batch, events: Any, first: int = 0) -> int:
-            end = await batch(one, events, first)
-            one.changes += one.changes[:1]
+        async def twice(one: Batch, chunk: Any, first: int, pace: Any) -> int:
+            end = await apply(one, chunk, first, pace)
+            one._made += one._made[:1]  # noqa: SLF001 - the changes in the order in which they were made
             return end
 
         monkeypatch.setattr(Batch, "apply", twice)

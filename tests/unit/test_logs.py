@@ -129,7 +129,7 @@ async def test_an_engine_that_fails_puts_nothing_of_the_event_into_the_log(lines
     bench = Bench()
     batch = bench.batch()
     batch._engine = Broken()  # type: ignore[assignment]  # noqa: SLF001 - the one way to have it fail
-    await batch.apply([bench.event("mrs-smith", 1_000, name=QUOTED)])
+    await bench.apply(batch, [bench.event("mrs-smith", 1_000, name=QUOTED)])
     await batch.advance(["mrs-smith"], 2_000)
     await batch.adopt(["mrs-smith"], 3_000)
     said = lines.getvalue()
