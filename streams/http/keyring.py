@@ -64,7 +64,7 @@ class KeyRing:
         if row is None:
             raise _refusal(kind, "no such key, or it was revoked")
         if row.kind != kind:
-            raise _refusal(kind, f"this is a {row.kind} key")
+            raise _refusal(kind, f"this is {_named(row.kind)}")
         return row
 
     def knows(self, name: str, fingerprint: str) -> bool:
@@ -108,5 +108,9 @@ def key_in_header(header: str) -> str | None:
 
 
 def _refusal(kind: Kind, what: str) -> HttpError:
-    message = f"{what}; send a {kind} key as Basic user name with an empty password, or as Bearer token"
+    message = f"{what}; send {_named(kind)} as Basic user name with an empty password, or as Bearer token"
     return HttpError(401, "wrong_key", message, headers=_CHALLENGE)
+
+
+def _named(kind: Kind) -> str:
+    return f"{'an' if kind == 'admin' else 'a'} {kind} key"

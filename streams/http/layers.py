@@ -40,5 +40,9 @@ class Cors(CORSMiddleware):
         headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
         if answer.status_code == _OK:
             return Response(orjson.dumps({"success": True}), _OK, headers, JSON)
-        message = f"{bytes(answer.body).decode()}; SEGUE_HTTP_ORIGINS lists the origins that may"
-        return flat(answer.status_code, "bad_origin", message, headers=headers)
+        found = bytes(answer.body).decode()
+        if self.is_allowed_origin(request_headers["origin"]):
+            code, remedy = "bad_preflight", "the headers of this answer list which methods and headers a page may use"
+        else:
+            code, remedy = "bad_origin", "SEGUE_HTTP_ORIGINS lists the origins that may"
+        return flat(answer.status_code, code, f"{found}; {remedy}", headers=headers)

@@ -126,6 +126,7 @@ async def test_another_key_does_not_whatever_the_body_says(app: Served, header: 
     answer = await app.post("/v1/track", body, headers={"Authorization": header.encode()}, auth=None)
     is_flat(answer, 401, "wrong_key")
     assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "a admin" not in answer.text
     assert app.producer.taken == []
 
 
@@ -217,6 +218,11 @@ async def test_pages_of_configured_origins_may_send() -> None:
         is_flat(
             await app.client.options("/v1/t", headers={**asked, "Origin": "https://else.example"}), 400, "bad_origin"
         )
+        for header, value in (("Method", "PUT"), ("Headers", "x-own")):
+            refused = {**asked, f"Access-Control-Request-{header}": value}
+            content = is_flat(await app.client.options("/v1/t", headers=refused), 400, "bad_preflight")
+            assert header.lower() in content["message"]
+            assert "SEGUE_HTTP_ORIGINS" not in content["message"]
         for key, status in ((WRITE, 200), ("wrong", 401)):
             answer = await app.post("/v1/t", TRACK, auth=(key, ""), headers={"Origin": "https://shop.example"})
             assert answer.status_code == status
