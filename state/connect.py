@@ -34,6 +34,7 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 REPLY_TIMEOUT_S = 10.0
+LEAST_ATTEMPT_S = 1.0
 MAX_CONNECTIONS = 1000
 
 # What a server says while something passes by itself: loading its file, busy with a script, failing over.
@@ -54,9 +55,11 @@ class Link:
     def __init__(self, url: str, patience_s: float) -> None:
         """Read the address; nothing is sent yet. Raise `SettingsError` where it is none."""
         self.address = _address(url)
-        self.client, self._reply_timeout_s = _client(url, self.address)
+        self.client, reply_timeout_s = _client(url, self.address)
         self.execute: Callable[..., Awaitable[Any]] = self.client.execute_command
         self._patience_s = patience_s
+        # a server that hangs is given up on when patience ends, one that is slow has a second
+        self._attempt_s = min(reply_timeout_s, max(patience_s, LEAST_ATTEMPT_S))
 
     async def patiently(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Return what `attempt` returns; repeat it, with growing pauses, while the server is away.
@@ -69,7 +72,7 @@ class Link:
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                async with asyncio.timeout(self._reply_timeout_s):
+                async with asyncio.timeout(self._attempt_s):
                     return await attempt()
             except (RedisError, TimeoutError) as error:
                 if not _passes(error) or loop.time() + pause_s > deadline:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from rules.errors import Fenced, SegueError, ServiceError, StateError
 from state import scripts
+from state.connect import REPLY_TIMEOUT_S
 from state.redis import RedisStore
 from tests.conformance.store import Tenure, everything, take_over, with_content
 from tests.integration.flaky import Fault, FlakyProxy
@@ -326,3 +327,20 @@ async def test_a_view_that_somebody_else_wrote_is_compared_or_replaced(
     ids = ["larger", "smaller", "broken", "number", "word"]
     await store.write_views(dict.fromkeys(ids, (4, b'{"rev":4}')))
     assert [await store.view(customer) for customer in ids] == [b'{"seq":1, "rev": 9}'] + [b'{"rev":4}'] * 4
+
+
+async def test_a_server_that_hangs_is_not_waited_for_beyond_patience(app_id: str) -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4_096):
+            pass
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        store = RedisStore(f"redis://127.0.0.1:{port}/0", app_id, patience_s=1)
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                with pytest.raises(ServiceError, match=r"no answer from .* within 1 s"):
+                    await store.view("c1")
+        finally:
+            await store.close()
