@@ -3,6 +3,8 @@
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --durations=12
+JOBS := 2# test processes, each with services of its own; 0 runs the tests in one
+SPREAD := --numprocesses $(JOBS) --dist worksteal
 ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bounds changeover codec comparisons conditions \
 	equivalence explain features form laws packs paths standard_ruleset view))
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
@@ -24,7 +26,7 @@ demo-models: ## models learn from the same purchases who will buy again, what th
 
 test: ## unit, scenario, integration and chaos tests, on the embedded broker and Valkey; one of them: make test ARGS='-k name'
 	@scripts/setup dev
-	@$(PYTEST) --broker embedded $(ARGS)
+	@$(PYTEST) $(SPREAD) --broker embedded $(ARGS)
 
 compiled: ## a wheel in dist/ with the engine compiled, and the same in build/compiled; needs a C compiler
 	@scripts/setup dev
@@ -35,7 +37,7 @@ test-compiled: compiled ## the engine's tests on the compiled engine
 
 test-kafka: ## integration and chaos tests on Apache Kafka itself; needs java (17 or newer) and mvn
 	@scripts/setup dev
-	@$(PYTEST) --broker kafka $(ARGS) tests/integration tests/chaos
+	@$(PYTEST) $(SPREAD) --broker kafka $(ARGS) tests/integration tests/chaos
 
 fuzz: ## bad input of every kind through the whole pipeline, held to the oracle: make fuzz ARGS='--seed 7 --records 1000000'
 	@scripts/setup dev
