@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, ClientTimeout, web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 SEGMENTS = ["cart_left", "big_basket", "stage"]
@@ -66,7 +66,7 @@ async def listen(where: dict[str, str], port: int) -> None:
     """Listen, then have a webhook for as long as this runs."""
     marketing, app = Marketing(), web.Application()
     app.add_routes([web.post("/segue", marketing.hear)])
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     wanted = {
@@ -76,7 +76,7 @@ async def listen(where: dict[str, str], port: int) -> None:
         "traits": ["email"],
     }
     key = {"Authorization": f"Bearer {where['admin_key']}"}
-    async with ClientSession(where["http"], headers=key) as segue:
+    async with ClientSession(where["http"], headers=key, timeout=ClientTimeout(10)) as segue:
         async with segue.post("/v1/webhooks", json=wanted) as answer:
             made = await answer.json()
             if answer.status != HTTPStatus.CREATED:
