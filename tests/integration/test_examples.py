@@ -35,7 +35,7 @@ async def program(*words: object) -> AsyncIterator[asyncio.StreamReader]:
         sys.executable,
         *map(str, words),
         cwd=ROOT,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "SEGUE_HTTP_PORT": "0"},  # others may start segue at this moment
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -102,7 +102,9 @@ def running(tmp_path: Path) -> Iterator[Up]:
     ready_file = tmp_path / "ready.json"
     options = ("--rules", tmp_path / "rules.yaml", "--data", tmp_path / "data.jsonl", "--ready-file", ready_file)
     command = [*SEGUE, "up", "--partitions", "2", *map(str, options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    environment = os.environ | {"SEGUE_HTTP_PORT": "0"}  # others may start segue at this moment
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
         try:
             eventually(lambda: ready_file.exists() or process.poll() is not None)
             assert process.poll() is None, process.stdout and process.stdout.read()
