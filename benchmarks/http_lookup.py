@@ -39,7 +39,7 @@ async def lookup(site: Site) -> None:
             async with contextlib.AsyncExitStack() as stack:
                 served = [await stack.enter_async_context(site.serving(*one)) for one in words]
                 ingest, answers = served[0], served[-1]
-                await _known(ingest[1], answers[1], batches, lookups[-1])
+                await _known(ingest[1], answers[1], batches, lookups)
                 print(f"\nlookup, {LOOKUPS_A_S:,} requests/s, {name}")
                 for run_number in range(site.runs):
                     alone = await measure(*answers[::-1], lookups, _CONNECTIONS, site.seconds, LOOKUPS_A_S)
@@ -59,21 +59,22 @@ def _lookup(customer: str, key: str) -> bytes:
     return f"GET /v1/customers/{customer} HTTP/1.1\r\nHost: segue\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
 
 
-async def _known(ingest: int, answers: int, batches: Sequence[bytes], last: bytes) -> None:
-    """Send each customer's first event, and wait until the last one has a view."""
+async def _known(ingest: int, answers: int, batches: Sequence[bytes], lookups: Sequence[bytes]) -> None:
+    """Send each customer's first event, and wait until all have a view."""
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest)
     with contextlib.closing(writer):
         for batch in batches:
             await ask(reader, writer, batch)
     until = time.monotonic() + _LONGEST_S
-    while True:
-        reader, writer = await asyncio.open_connection("127.0.0.1", answers)
-        with contextlib.closing(writer):
-            try:
-                await ask(reader, writer, last)
-            except SystemExit:
-                if time.monotonic() > until:
-                    raise
-                await asyncio.sleep(0.1)
-            else:
-                return
+    reader, writer = await asyncio.open_connection("127.0.0.1", answers)
+    with contextlib.closing(writer):
+        for one in lookups:
+            while True:
+                try:
+                    await ask(reader, writer, one)
+                except SystemExit:
+                    if time.monotonic() > until:
+                        raise
+                    await asyncio.sleep(0.1)
+                else:
+                    break
