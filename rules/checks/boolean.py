@@ -8,14 +8,29 @@ from rules.checks.base import Check, Customer, Verdict
 from rules.features import NEVER
 
 
-class AllCheck(Check):
-    """A conjunction. While false, it stays so at least until the last of its false parts could turn."""
+class Parts(Check):
+    """What several parts decide together."""
 
     __slots__ = ("parts",)
 
     def __init__(self, parts: list[Check]) -> None:
         """Keep the parts in the definition's order."""
         self.parts = parts
+
+    def explain(self, customer: Customer, t: int) -> list[dict[str, Any]]:
+        """Return the parts whose truth is the whole's: of a true conjunction or a false disjunction, each one."""
+        holds = self.evaluate(customer, t)[0]
+        because: list[dict[str, Any]] = []
+        for part in self.parts:
+            if part.evaluate(customer, t)[0] == holds:
+                because += part.explain(customer, t)
+        return because
+
+
+class AllCheck(Parts):
+    """A conjunction. While false, it stays so at least until the last of its false parts could turn."""
+
+    __slots__ = ()
 
     def evaluate(self, customer: Customer, t: int) -> Verdict:
         """Return (holds, until): the earliest of true parts, or the latest of false ones."""
@@ -34,24 +49,11 @@ class AllCheck(Check):
                 holds = False
         return (True, earliest) if holds else (False, latest)
 
-    def explain(self, customer: Customer, t: int) -> list[dict[str, Any]]:
-        """Return every part of a true conjunction, the false parts of a false one."""
-        holds = self.evaluate(customer, t)[0]
-        because: list[dict[str, Any]] = []
-        for part in self.parts:
-            if part.evaluate(customer, t)[0] == holds:
-                because += part.explain(customer, t)
-        return because
 
-
-class AnyCheck(Check):
+class AnyCheck(Parts):
     """A disjunction. While true, it stays so at least until the last of its true parts could turn."""
 
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: list[Check]) -> None:
-        """Keep the parts in the definition's order."""
-        self.parts = parts
+    __slots__ = ()
 
     def evaluate(self, customer: Customer, t: int) -> Verdict:
         """Return (holds, until): the latest of true parts, or the earliest of false ones."""
@@ -68,15 +70,6 @@ class AnyCheck(Check):
             elif until < earliest:
                 earliest = until
         return (True, latest) if holds else (False, earliest)
-
-    def explain(self, customer: Customer, t: int) -> list[dict[str, Any]]:
-        """Return the true parts of a true disjunction, every part of a false one."""
-        holds = self.evaluate(customer, t)[0]
-        because: list[dict[str, Any]] = []
-        for part in self.parts:
-            if part.evaluate(customer, t)[0] == holds:
-                because += part.explain(customer, t)
-        return because
 
 
 class NotCheck(Check):

@@ -16,15 +16,12 @@ from segment.analytics.client import Client as Segment
 from tests.integration.http_server import http_server
 from tests.integration.sse import hearing
 from tests.integration.webhook_receiver import TO_THIS_MACHINE, marketing_tool
-from tests.integration.worker_processes import WorkerProcess
+from tests.integration.worker_processes import workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
     from tests.integration.http_server import HttpServer
-    from tests.integration.pipeline import Pipeline
     from tests.integration.sse import Ear
     from tests.integration.webhook_receiver import MarketingTool
 
@@ -37,19 +34,6 @@ segments:
 """
 ORDERS = [["entered buyer"], ["entered twice"], ["exited twice", "entered loyal"]]
 """What a customer's first, second and third order say."""
-
-
-@contextlib.asynccontextmanager
-async def crew(pipeline: Pipeline, count: int) -> AsyncIterator[list[WorkerProcess]]:
-    started = [await WorkerProcess.start(pipeline, RULES) for _ in range(count)]
-    try:
-        for worker in started:
-            await worker.ready()
-        yield started
-    finally:
-        for worker in started:
-            if worker.process.returncode is None:
-                await worker.kill()
 
 
 async def order(http: HttpServer) -> None:
@@ -114,7 +98,7 @@ async def test_an_order_is_heard_of_everywhere(
     async with contextlib.AsyncExitStack() as stack:
         tool = await stack.enter_async_context(marketing_tool())
         http = await stack.enter_async_context(http_server(broker, valkey, topic_prefix, app_id, **TO_THIS_MACHINE))
-        first, *_ = await stack.enter_async_context(crew(http.pipeline, 2 if killed else 1))
+        first, *_ = await stack.enter_async_context(workers(http.pipeline, RULES, 2 if killed else 1))
         async with httpx.AsyncClient(base_url=http.url, auth=(http.admin_key, "")) as admin:
             wanted = {"url": tool.url, "segments": ["*"], "changes": ["entered", "exited"]}
             secret = (await admin.post("/v1/webhooks", json=wanted)).json()["secret"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from state.redis import RedisStore
 from streams.clocks import live_clock
 from streams.replay.memory import MemoryLog
 from tests.integration.pipeline import Pipeline, make_pipeline, track
-from tests.integration.worker_processes import WorkerProcess
+from tests.integration.worker_processes import workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -53,19 +52,6 @@ async def pipeline(broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, ap
     await store.close()
 
 
-@contextlib.asynccontextmanager
-async def workers(pipeline: Pipeline, count: int) -> AsyncIterator[list[WorkerProcess]]:
-    started = [await WorkerProcess.start(pipeline, RULES) for _ in range(count)]
-    try:
-        for worker in started:
-            await worker.ready()
-        yield started
-    finally:
-        for worker in started:
-            if worker.process.returncode is None:
-                await worker.kill()
-
-
 def events(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     source = random.Random(seed)
     for number in range(count):
@@ -100,7 +86,7 @@ async def said(pipeline: Pipeline) -> dict[str, list[Any]]:
 
 
 async def test_two_workers_share_the_partitions_and_one_is_killed(pipeline: Pipeline) -> None:
-    async with workers(pipeline, 2) as (first, second):
+    async with workers(pipeline, RULES, 2) as (first, second):
         load = asyncio.create_task(pipeline.send(events(4_000, 1)))
         await asyncio.sleep(0.3)
         await first.kill()
@@ -115,9 +101,9 @@ async def test_two_workers_share_the_partitions_and_one_is_killed(pipeline: Pipe
 
 
 async def test_a_worker_joins_and_leaves_in_mid_load(pipeline: Pipeline) -> None:
-    async with workers(pipeline, 1) as (first,):
+    async with workers(pipeline, RULES, 1) as (first,):
         load = asyncio.create_task(pipeline.send(events(3_000, 1)))
-        async with workers(pipeline, 1) as (second,):
+        async with workers(pipeline, RULES, 1) as (second,):
             ends = await load | await pipeline.send(events(2_000, 2))
             await second.terminate()
         ends |= await pipeline.send(events(1_000, 3))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.integration.pipeline import Pipeline
 
 
@@ -40,3 +43,17 @@ class WorkerProcess:
             output, _ = await self.process.communicate()
         assert self.process.returncode == 0
         return json.loads(output.splitlines()[-1])
+
+
+@contextlib.asynccontextmanager
+async def workers(pipeline: Pipeline, rules: str, count: int) -> AsyncIterator[list[WorkerProcess]]:
+    """Run so many; those that are not killed by the end are killed then."""
+    started = [await WorkerProcess.start(pipeline, rules) for _ in range(count)]
+    try:
+        for worker in started:
+            await worker.ready()
+        yield started
+    finally:
+        for worker in started:
+            if worker.process.returncode is None:
+                await worker.kill()

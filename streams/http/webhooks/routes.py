@@ -33,13 +33,14 @@ from streams.http.webhooks.asked import EndpointChange, NewEndpoint, Rotation, U
 from streams.http.webhooks.bodies import parsed
 from streams.http.webhooks.deliveries import BrokerAway
 from streams.http.webhooks.manage import BadHeaders, ResumeUnsaid, TooMany
+from streams.http.webhooks.spent import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import BaseModel
 
-    from state.webhooks.queues import Dead, Standing
+    from state.webhooks.queues import Standing
     from streams.http.parts import HttpParts
     from streams.http.webhooks.manage import Managing, Warned
 
@@ -138,7 +139,7 @@ def _add_deliveries(router: APIRouter, managing: Managing) -> None:
         """Return the newest deliveries that were given up."""
         with _answered():
             found = await managing.dead(identity, limit + 1)
-        return _json({"dead": [_dead(one) for one in found[:limit]], "more": len(found) > limit})
+        return _json({"dead": [facts_of(one) for one in found[:limit]], "more": len(found) > limit})
 
     @router.post("/{id}/dead/{delivery}/resend", **_described(Resent, 401, 404, 405, 503))
     async def resend(identity: EndpointId, delivery: DeliveryId) -> Response:
@@ -221,19 +222,6 @@ def _last(text: str) -> dict[str, Any] | None:
         return None
     last = orjson.loads(text)
     return {**last, "at": format_ms(last["at"])}
-
-
-def _dead(dead: Dead) -> dict[str, Any]:
-    return {
-        "id": dead.delivery.id,
-        "customer_id": dead.delivery.customer,
-        "spent_at": format_ms(dead.spent_ms),
-        "tries": dead.tries,
-        "status": dead.status,
-        "failure": dead.failure,
-        "shown": dead.shown,
-        "body": orjson.Fragment(dead.delivery.body),
-    }
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:
