@@ -16,6 +16,7 @@ from rules.errors import ServiceError, StateError, TopicError
 from state.models.scorers import make_scorer
 from state.models.snapshot import decode
 from streams.reader import NO_HURRY_MS, TopicReader
+from streams.tasks import end
 from streams.topics import check_topics
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class _Following:
         try:
             await asyncio.wait((waiting, self._task), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiting.cancel()
+            await end(waiting)
         if not self._caught_up.is_set():
             if self._task.cancelled():
                 message = f"{self._topic}: reading was given up for another ruleset"
@@ -198,9 +199,7 @@ class _Following:
             self._task.result()
 
     async def end(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _keep(self) -> None:
         """Follow; an error before all was read once is the waiting tenures', later it is tried again."""

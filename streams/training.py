@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.errors import SegueError
+from streams.tasks import end
 
 if TYPE_CHECKING:
     from streams.parts import Parts
@@ -54,9 +55,7 @@ class Training:
     async def stop(self) -> None:
         """Learn no more; what no snapshot has yet is learned again by the next trainer."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
     async def _keep(self) -> None:
         definitions, changed = self._parts.definitions, asyncio.Event()
@@ -78,9 +77,7 @@ class Training:
         try:
             await asyncio.wait((learning, waiting), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (learning, waiting):
-                task.cancel()
-            await asyncio.gather(learning, waiting, return_exceptions=True)
+            await end(learning, waiting)
 
     async def _patiently(self) -> None:
         """Learn; after a failure again from the newest snapshots, with pauses that grow."""

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from rules.errors import ServiceError, TopicError
 from streams.hold import Hold
+from streams.tasks import end
 from streams.tenure import Delivery, Tenure, TenureOver
 from streams.training import Training
 from streams.watch import out_of_range
@@ -198,10 +199,8 @@ class Worker:
         if TRAINED_AT in partitions:
             await self._training.stop()
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self.parts.settings.revoke_deadline / 1000)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=self.parts.settings.revoke_deadline / 1000)
+            await end(*tasks)
 
     def failed(self, error: BaseException) -> None:
         """Stop for good: no new tenure would mend this."""

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from rules.errors import ServiceError, TopicError
 from streams.producers import MAX_BATCH_BYTES, stop_producer
+from streams.tasks import end
 from streams.topics import check_topics
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ class Broker:
                 task = asyncio.create_task(self._keep_trying())
             yield
         finally:
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+            await end(task)
             if self.producer is not None:
                 await stop_producer(self.producer)
 

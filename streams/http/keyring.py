@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from state.access import digest_of, find
 from streams.http.errors import HttpError, later
 from streams.http.remembered import Remembered
+from streams.tasks import end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -46,8 +47,7 @@ class KeyRing:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
     async def check(self, presented: str | None, kind: Kind) -> AccessKey:
         """Return the key that was presented, where it is one of this kind.

@@ -29,6 +29,7 @@ from streams.replay.outcome import Outcome
 from streams.replay.sender import Sender
 from streams.replay.standings import Standings
 from streams.replay.versions import open_versions
+from streams.tasks import end
 from streams.timestamps import parse_timestamp
 from streams.topics import Topics, create_topics, delete_topics
 
@@ -270,9 +271,7 @@ async def _unless_it_fails(worker: Worker, work: Coroutine[Any, Any, None]) -> N
         await asyncio.wait((working, running), return_when=asyncio.FIRST_COMPLETED)
         await (working if working.done() else running)
     finally:
-        for task in (working, running):
-            task.cancel()
-        await asyncio.gather(working, running, return_exceptions=True)
+        await end(working, running)
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from rules.errors import ServiceError
 from streams.http.ingest.limits import RECORD_BYTES
+from streams.tasks import end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,9 +84,7 @@ class Outlet:
         tasks = list(self._sending.values())
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
     async def _send(self, producer: AIOKafkaProducer, place: Place, waiting: deque[_Batch]) -> None:
         try:

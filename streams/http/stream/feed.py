@@ -14,6 +14,7 @@ from streams.http.stream.gaps import compare
 from streams.http.stream.position import Position, mark_of
 from streams.http.stream.ring import BATCH_BYTES
 from streams.reader import OutOfRange, TopicReader
+from streams.tasks import end
 from streams.topic_ids import topic_ids
 from streams.topics import Topics
 
@@ -129,8 +130,7 @@ class Feed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_ANSWER_S), self._asking:
                     checking.cancel()
-            checking.cancel()
-            await asyncio.gather(checking, return_exceptions=True)
+            await end(checking)
 
     async def _until_another(self, mark: bytes) -> None:
         """Return once the topic has another mark; a broker that is away has said nothing."""

@@ -15,6 +15,7 @@ from streams.http.stream.feed import Feed
 from streams.http.stream.gaps import compare
 from streams.http.stream.hub import RING_BYTES, Hub
 from streams.reader import TopicReader
+from streams.tasks import end
 from streams.topics import Topics
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ class Live:
         try:
             yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(*self._tasks)
 
     async def begun(self) -> None:
         """Wait until changes are read."""

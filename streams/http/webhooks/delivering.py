@@ -19,6 +19,7 @@ from streams.http.webhooks.measures import WebhookMeasures
 from streams.http.webhooks.partition import PartitionWork, Tools
 from streams.http.webhooks.post import Post
 from streams.http.webhooks.spent import SpentTopic
+from streams.tasks import end
 from streams.topics import Topics
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def delivering(
         process = Process(source, queues, endpoints, sender, dead, measures, clock)
         measures.show(process.show)
         keeping = asyncio.create_task(process.directory.keep())
-        stack.push_async_callback(_ended, keeping)
+        stack.push_async_callback(end, keeping)
         await stack.enter_async_context(owning(settings, GROUP, topics.changes, process.run))
         yield await stack.enter_async_context(stored_deliveries(settings, clock.now_ms, process.directory.hurry))
 
@@ -145,8 +146,3 @@ class Process:
     async def _give_up(self, endpoint: str, dead: Dead) -> None:
         await self._dead.put(endpoint, dead)
         self._measures.dead.inc()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -13,6 +13,7 @@ from streams.http.webhooks.fill import Fill, is_filled
 from streams.http.webhooks.lane import LaneWork
 from streams.http.webhooks.matching import Wanted
 from streams.http.webhooks.settling import Settling
+from streams.tasks import end
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 DRAIN_S: Final = 2.0
 """How long attempts under way may take to end when the partition goes to another process."""
-_CANCEL_S = 0.5
 
 
 class Tools(NamedTuple):
@@ -60,12 +60,7 @@ class _Crew:
             await asyncio.wait(list(self._tasks), timeout=within_s)
 
     async def end(self) -> None:
-        tasks = set(self._tasks)
-        while tasks:
-            for task in tasks:
-                task.cancel()
-            # again where it took no effect: `asyncio.wait_for` may swallow a cancellation (cpython issue 86296)
-            _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_S)
+        await end(*self._tasks)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -186,10 +181,7 @@ class PartitionWork:
         """Remove a lane and all that waits in it; of an endpoint that is gone, what was spent too."""
         async with self._feed.lock:
             self._feed.leave(lane, forget=True)
-        for task in (self._loops.pop(lane, None), self._fills.pop(lane, None)):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+        await end(self._loops.pop(lane, None), self._fills.pop(lane, None))
         self._works.pop(lane, None)
         self._places.pop(lane, None)
         self._filled.pop(lane, None)
