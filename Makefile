@@ -10,7 +10,7 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bou
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz lint format bench bench-models bench-http lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos lint format bench bench-models bench-http lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -42,6 +42,10 @@ test-kafka: ## integration and chaos tests on Apache Kafka itself; needs java (1
 fuzz: ## bad input of every kind through the whole pipeline, held to the oracle: make fuzz ARGS='--seed 7 --records 1000000'
 	@scripts/setup dev
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+chaos: ## workers, broker, Valkey and network fail under load on Apache Kafka: make chaos ARGS='--seed 7 --kills 100'
+	@scripts/setup dev
+	@$(BIN)/python -m tests.chaos.driver $(ARGS)
 
 lint: ## ruff and mypy
 	@scripts/setup dev

@@ -6,9 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import redis.asyncio
 
 from rules.features import NEVER
 from state.engine import Engine
+from state.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from state.store import Store
     from tests.chaos.scene import Scene
     from tests.chaos.verdict import Expected
+
+MOST_SHOWN = 10
 
 
 async def left_behind(scene: Scene, expected: Expected) -> AsyncIterator[str]:
@@ -31,6 +35,8 @@ async def left_behind(scene: Scene, expected: Expected) -> AsyncIterator[str]:
         async for line in _customers(scene, partition, profiles):
             yield f"partition {partition}: {line}"
     for line in _rejected(scene, expected):
+        yield line
+    async for line in _orphans(scene, expected):
         yield line
 
 
@@ -65,6 +71,19 @@ async def _customers(scene: Scene, partition: int, profiles: Mapping[str, Profil
 def _shown(view: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the view without its revision: how often a customer was written is no part of the truth."""
     return {name: value for name, value in view.items() if name != "rev"}
+
+
+async def _orphans(scene: Scene, expected: Expected) -> AsyncIterator[str]:
+    """Say which keys of the app belong to nobody."""
+    keys = Keys(scene.settings.app_id)
+    wanted = {keys.rules, *(keys.view_prefix + customer for customer in expected.partitions)}
+    for partition in range(scene.settings.partitions):
+        wanted |= {name(partition) for name in (keys.head, keys.due, keys.outbox, keys.sizes, keys.views)}
+        wanted |= {keys.profile_prefix(partition) + customer for customer in expected.profiles.get(partition, {})}
+    async with redis.asyncio.Redis.from_url(scene.settings.redis, decode_responses=True, protocol=2) as client:
+        found = {key async for key in client.scan_iter(keys.everything, count=1_000)}
+    if found - wanted:
+        yield f"keys of nobody: {sorted(found - wanted)[:MOST_SHOWN]}"
 
 
 def _rejected(scene: Scene, expected: Expected) -> Iterator[str]:

@@ -9,14 +9,18 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from tests.chaos.crowd import Crowd
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.chaos.crowd import Sending
+
 LANES = 8
 A_LANE = 40
+_AWAY_S = 0.2
 
 
 class Load:
@@ -57,13 +61,22 @@ class Load:
         random, crowd = self._random[lane], self._crowds[lane]
         at_s = time.monotonic()
         while self._going_on:
-            sending = crowd.next(_now_ms())
-            await producer.send_and_wait(
-                self._topic, sending.value, key=sending.key, partition=sending.partition, timestamp_ms=_now_ms()
-            )
-            self.sent += 1
+            await self._send(producer, crowd.next(_now_ms()))
             at_s = max(at_s + random.expovariate(self.rate / LANES), time.monotonic() - 1)
             await asyncio.sleep(max(0.0, at_s - time.monotonic()))
+
+    async def _send(self, producer: AIOKafkaProducer, sending: Sending) -> None:
+        """Send until it is acknowledged: while the broker is away a record may be sent, and stand there, twice."""
+        while True:
+            try:
+                await producer.send_and_wait(
+                    self._topic, sending.value, key=sending.key, partition=sending.partition, timestamp_ms=_now_ms()
+                )
+            except KafkaError:
+                await asyncio.sleep(_AWAY_S)
+            else:
+                self.sent += 1
+                return
 
 
 def _now_ms() -> int:

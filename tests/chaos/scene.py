@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rules.load import load_ruleset
 from state.redis import RedisStore
@@ -66,8 +66,12 @@ class Scene:
         The load has ended. The workers go on until nothing is left to fire within the hour, which is when no further
         tick can make more certain; then they are told to end, and what they leave is looked at.
         """
-        await self._settled()
+        await self.settled()
         await self.crew.all_leave()
+        return await self.judged()
+
+    async def judged(self) -> Expected:
+        """Hold what ended workers said and stored to what the log makes certain."""
         expected = await self._expected()
         self._fail_on(faults(expected, self.changes.records))
         await self.rejected.catch_up()
@@ -75,7 +79,7 @@ class Scene:
         self._check_run(expected)
         return expected
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
         """Wait until the workers have said all; where they say no more, fail with what they said otherwise."""
         count, since_s = 0, time.monotonic()
         while True:
@@ -122,25 +126,26 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def make_scene(
-    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, folder: Path, seed: str
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, folder: Path, seed: str, **others: Any
 ) -> AsyncIterator[Scene]:
-    """Make topics and store; no worker runs yet."""
+    """Make topics and store; no worker runs yet. `others` are settings that shall be otherwise."""
     embedded = broker.kind == "embedded"
-    settings = Settings(
-        broker=broker.address,
-        redis=valkey.url,
-        rules=RULES,
-        app_id=app_id,
-        topic_prefix=topic_prefix,
-        partitions=6,  # for two workers and for three: Faust leaves one idle where that costs no balance
-        grace=300,
-        clock_skew=2_500 if embedded else 100,
-        allow_create_time=embedded,
-        session_timeout=1_500,
-        chunk_size=100,
-        cache_customers=30,  # most profiles come from the store again
-        view_traits=["plan"],
-    )
+    given: dict[str, Any] = {
+        "broker": broker.address,
+        "redis": valkey.url,
+        "rules": RULES,
+        "app_id": app_id,
+        "topic_prefix": topic_prefix,
+        "partitions": 6,  # for two workers and for three: Faust leaves one idle where that costs no balance
+        "grace": 300,
+        "clock_skew": 2_500 if embedded else 100,
+        "allow_create_time": embedded,
+        "session_timeout": 1_500,
+        "chunk_size": 100,
+        "cache_customers": 30,  # most profiles come from the store again
+        "view_traits": ["plan"],
+    }
+    settings = Settings(**(given | others))
     await create_topics(settings)
     topics, ruleset = Topics.named(settings), load_ruleset(RULES)
     store = RedisStore(settings.redis, settings.app_id)

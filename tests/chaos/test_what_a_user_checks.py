@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pytest
 import yaml
 
 from rules.dates import format_ms
-from tests.chaos.scene import RULES, environment
+from tests.chaos.scene import RULES
+from tests.chaos.user import read, segue
 from tests.chaos.verdict import differences, heard
 from tests.oracle import Record, expected_live
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.chaos.scene import Scene
     from tests.chaos.verdict import Told
 
 pytestmark = pytest.mark.chaos
 
-SEGUE = Path(sys.executable).with_name("segue")
 FIELDS = ("seq", "change", "segment", "segmentation", "other", "at", "cause", "segments")
 
 
@@ -41,24 +39,6 @@ async def test_live_replays_and_the_naive_evaluator_say_what_the_worker_said(sce
     await segue(scene, "replay", "--live", "--topic", "--changes", changes)
     assert not list(differences(said, read(changes)))
     assert not list(differences(cut(said), evaluated(scene)))
-
-
-async def segue(scene: Scene, *words: str | Path) -> None:
-    """Run a command of segue's as a person would."""
-    process = await asyncio.create_subprocess_exec(
-        SEGUE, *words, env=environment(scene.settings), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
-
-
-def read(changes: Path) -> Told:
-    told: Told = {}
-    for line in changes.read_bytes().splitlines():
-        change = orjson.loads(line)
-        del change["emitted_at"]
-        told.setdefault(change["customer_id"], []).append(change)
-    return told
 
 
 def cut(told: Told) -> Told:

@@ -66,9 +66,9 @@ class ApacheKafka(Child):
     def _properties(self) -> Path:
         return self.folder / "server.properties"
 
-    def _format(self) -> None:
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        settings = {
+    def settings(self) -> dict[str, str]:
+        """Return what stands in `server.properties`."""
+        return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
@@ -90,7 +90,10 @@ class ApacheKafka(Child):
             "broker.heartbeat.interval.ms": "500",
             "auto.create.topics.enable": "false",  # a test that forgets to create its topic is to fail
         }
-        lines = "".join(f"{key}={value}\n" for key, value in settings.items())
+
+    def _format(self) -> None:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        lines = "".join(f"{key}={value}\n" for key, value in self.settings().items())
         properties = self.folder / "new.properties"
         properties.write_text(lines)
         tool = [*_java(), "kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}", "-c", str(properties)]
