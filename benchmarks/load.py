@@ -19,6 +19,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from rules.dates import DAY_MS, format_ms
 from streams.producers import plain_producer
+from streams.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,7 +107,7 @@ def ends(load: Sequence[LoadEvent]) -> dict[int, int]:
 
 async def send(broker: str, topic: str, load: Sequence[LoadEvent]) -> None:
     """Append them to the topic, in order within each partition, and wait until the broker has them all."""
-    async with plain_producer(broker) as producer:
+    async with plain_producer(Settings(broker=broker)) as producer:
         by_partition: list[list[LoadEvent]] = [[] for _ in range(PARTITIONS)]
         for event in load:
             by_partition[event.partition].append(event)

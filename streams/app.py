@@ -88,7 +88,7 @@ async def build_app(
     definitions = await Definitions.begin(store, settings, ruleset)
     log.info("the engine is %s", engine_form())
     topics, counters, signs = Topics.named(settings), Counters(), Signs()
-    async with plain_producer(settings.broker) as producer:
+    async with plain_producer(settings) as producer:
         parts = Parts(
             settings=settings,
             topics=topics,
@@ -97,13 +97,12 @@ async def build_app(
             clock=clock or live_clock(settings),
             fence=fence,
             tail=TailReader(
-                settings.broker,
-                settings.app_id,
+                settings,
                 topics.changes,
                 deadline_s=settings.takeover_deadline / 1000,
                 sign=signs.give,
             ),
-            group=Group(settings.broker, group or settings.app_id, topics.events),
+            group=Group(settings, group or settings.app_id, topics.events),
             rejected=RejectedTopic(producer, topics.rejected, settings.publish_deadline / 1000),
             producer=producer,
             poison=PoisonLimit(settings.poison_per_minute),
@@ -138,8 +137,8 @@ def _calm_collector() -> Iterator[None]:
 async def _fence(settings: Settings, store: Store) -> Fence:
     """Return the broker's fence, or for the embedded broker the store's; both of its weaknesses have one setting."""
     topic, deadline_s = Topics.named(settings).changes, settings.takeover_deadline / 1000
-    if await has_producer_ids(settings.broker):
-        return KafkaFence(settings.broker, settings.app_id, topic, deadline_s=deadline_s)
+    if await has_producer_ids(settings):
+        return KafkaFence(settings, topic, deadline_s=deadline_s)
     if not settings.allow_create_time:
         message = (
             f"{settings.broker}: the broker has no producer ids, which keep two workers from publishing the changes of "
@@ -147,4 +146,4 @@ async def _fence(settings: Settings, store: Store) -> Fence:
         )
         raise ServiceError(message)
     log.info("the broker has no producer ids: changes are fenced by the store alone")
-    return EpochFence(settings.broker, store)
+    return EpochFence(settings, store)

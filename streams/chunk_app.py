@@ -12,6 +12,7 @@ import faust
 from faust.serializers import codecs
 from mode.supervisors import CrashingSupervisor
 
+from streams.broker_access import faust_credentials
 from streams.transport import ChunkTransport
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def chunk_app(settings: Settings, events: str, group: str) -> ChunkApp:
     app = ChunkApp(
         group,
         broker=[f"kafka://{address}" for address in settings.broker.split(",")],
+        broker_credentials=faust_credentials(settings),
         store="memory://",
         web_enabled=False,
         topic_partitions=settings.partitions,

@@ -27,10 +27,12 @@ from aiokafka.errors import KafkaError, ProducerFenced, UnknownError, for_code
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from rules.errors import Fenced, ServiceError
+from streams.broker_access import client_options
 from streams.producers import MAX_BATCH_BYTES, stop_producer
 
 if TYPE_CHECKING:
     from state.store import Store
+    from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -67,19 +69,18 @@ class Fence(Protocol):
 class KafkaFence:
     """The fence of a broker with transactions."""
 
-    def __init__(self, broker: str, app_id: str, topic: str, *, deadline_s: float) -> None:
+    def __init__(self, settings: Settings, topic: str, *, deadline_s: float) -> None:
         """`topic` is the change topic; `deadline_s` bounds one take-over."""
-        self._broker = broker
-        self._app_id = app_id
+        self._settings = settings
         self._topic = topic
         self._deadline_s = deadline_s
 
     async def own(self, partition: int, epoch: int) -> KafkaRight:
         """Fence the former owner, and wait until the broker has it in writing."""
         began = _Age()
-        transactional_id = f"{self._app_id}-{self._topic}-{partition}"
+        transactional_id = f"{self._settings.app_id}-{self._topic}-{partition}"
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._broker, transactional_id=transactional_id, linger_ms=0, acks="all"
+            **client_options(self._settings), transactional_id=transactional_id, linger_ms=0, acks="all"
         )
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -99,7 +100,7 @@ class KafkaFence:
             raise ServiceError(message) from error
         finally:
             await stop_producer(producer)
-        return await KafkaRight.start(self._broker, partition, (pid, producer_epoch), began)
+        return await KafkaRight.start(self._settings, partition, (pid, producer_epoch), began)
 
 
 class KafkaRight:
@@ -112,10 +113,10 @@ class KafkaRight:
         self._age = age
 
     @classmethod
-    async def start(cls, broker: str, partition: int, identity: tuple[int, int], age: _Age) -> KafkaRight:
+    async def start(cls, settings: Settings, partition: int, identity: tuple[int, int], age: _Age) -> KafkaRight:
         """Start the producer under (producer id, producer epoch); raises `ServiceError`."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=broker,
+            **client_options(settings),
             enable_idempotence=True,
             linger_ms=0,
             max_batch_size=MAX_BATCH_BYTES,
@@ -144,15 +145,15 @@ class KafkaRight:
 class EpochFence:
     """The fence of a broker without transactions: the epoch in the store."""
 
-    def __init__(self, broker: str, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
         """`store` holds the epochs."""
-        self._broker = broker
+        self._settings = settings
         self._store = store
 
     async def own(self, partition: int, epoch: int) -> EpochRight:
         """Start a plain producer; the store has already raised the epoch."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._broker,
+            **client_options(self._settings),
             acks="all",
             linger_ms=0,
             max_batch_size=MAX_BATCH_BYTES,
@@ -189,13 +190,13 @@ class EpochRight:
         await stop_producer(self.producer)
 
 
-async def has_producer_ids(broker: str) -> bool:
+async def has_producer_ids(settings: Settings) -> bool:
     """Whether the broker hands out producer ids, which the Kafka fence needs; the embedded one does not.
 
     Only a broker that answers each of several requests with UNKNOWN_SERVER_ERROR counts as having none; any other
     error raises `ServiceError`.
     """
-    client = AIOKafkaClient(bootstrap_servers=broker)
+    client = AIOKafkaClient(**client_options(settings))
     try:
         await client.bootstrap()
         for attempt in range(_PROBES):
@@ -207,7 +208,7 @@ async def has_producer_ids(broker: str) -> bool:
             if for_code(answer.error_code) is not UnknownError:
                 return True
     except KafkaError as error:
-        message = f"{broker}: cannot ask the broker for a producer id: {error!r}; is it up?"
+        message = f"{settings.broker}: cannot ask the broker for a producer id: {error!r}; is it up?"
         raise ServiceError(message) from error
     finally:
         await client.close()

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from rules.errors import ServiceError
+from streams.broker_access import client_options
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 
 class Group:
     """Asks with a consumer of its own, which does not join the group."""
 
-    def __init__(self, broker: str, group: str, topic: str) -> None:
+    def __init__(self, settings: Settings, group: str, topic: str) -> None:
         """`topic` is the one of events."""
-        self._broker = broker
+        self._settings = settings
         self._group = group
         self._topic = topic
 
     async def has_offset(self, partition: int) -> bool:
         """Whether the group ever committed an offset for the partition; raises `ServiceError`."""
         place = TopicPartition(self._topic, partition)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, group_id=self._group, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**client_options(self._settings), group_id=self._group, enable_auto_commit=False)
         try:
             await consumer.start()
             consumer.assign([place])
@@ -33,7 +39,7 @@ class Group:
     async def beginning(self, partition: int) -> int:
         """Return the first offset that the partition still has; raises `ServiceError`."""
         place = TopicPartition(self._topic, partition)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._broker)
+        consumer = AIOKafkaConsumer(**client_options(self._settings))
         try:
             await consumer.start()
             return int((await consumer.beginning_offsets([place]))[place])

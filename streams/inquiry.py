@@ -16,11 +16,13 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from rules.errors import SegueError
 from state.store import NO_OFFSET
+from streams.broker_access import client_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from streams.parts import Parts
+    from streams.settings import Settings
 
 PATIENCE_S = 10.0
 """Who has not answered by then is away."""
@@ -45,7 +47,7 @@ async def ask(parts: Parts, partitions: Iterable[int]) -> dict[int, Found]:
     with contextlib.suppress(TimeoutError, KafkaError, SegueError):
         async with asyncio.timeout(PATIENCE_S):
             offsets = {partition: (await parts.store.head(partition)).offset for partition in partitions}
-            async with _consumer(parts.settings.broker) as consumer:
+            async with _consumer(parts.settings) as consumer:
                 await _look(consumer, parts.topics.events, offsets, found)
     return found
 
@@ -74,9 +76,9 @@ async def _look(consumer: AIOKafkaConsumer, topic: str, offsets: dict[int, int],
 
 
 @contextlib.asynccontextmanager
-async def _consumer(broker: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=broker,
+        **client_options(settings),
         auto_offset_reset="none",
         enable_auto_commit=False,
         isolation_level="read_committed",

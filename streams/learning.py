@@ -237,4 +237,4 @@ async def _send(parts: Parts, topic: str, key: bytes, value: bytes) -> None:
 
 def _reader(parts: Parts, topic: str) -> TopicReader:
     patience_s = parts.settings.takeover_deadline / 1000
-    return TopicReader(parts.settings.broker, topic, partitions=[0], deadline_s=patience_s, fetch_wait_ms=NO_HURRY_MS)
+    return TopicReader(parts.settings, topic, partitions=[0], deadline_s=patience_s, fetch_wait_ms=NO_HURRY_MS)

@@ -10,9 +10,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from rules.errors import ServiceError
+from streams.broker_access import client_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from streams.settings import Settings
 
 MAX_BATCH_BYTES = 900_000
 """Below the 1 MB that a broker takes by default (`message.max.bytes`), headers of the batch included."""
@@ -21,10 +24,10 @@ _STOP_S = 1.0
 
 
 @contextlib.asynccontextmanager
-async def plain_producer(broker: str) -> AsyncIterator[AIOKafkaProducer]:
+async def plain_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     """Run a producer without idempotence for ticks and rejected records; raises `ServiceError`."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=broker,
+        **client_options(settings),
         acks="all",
         linger_ms=0,
         max_batch_size=MAX_BATCH_BYTES,
@@ -34,7 +37,7 @@ async def plain_producer(broker: str) -> AsyncIterator[AIOKafkaProducer]:
         try:
             await producer.start()
         except KafkaError as error:
-            message = f"{broker}: cannot reach the broker: {error!r}; is it up, and is SEGUE_BROKER right?"
+            message = f"{settings.broker}: cannot reach the broker: {error!r}; is it up, and is SEGUE_BROKER right?"
             raise ServiceError(message) from error
         yield producer
     finally:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from rules.errors import ServiceError, TopicError
+from streams.broker_access import client_options
 from streams.topics import count_partitions
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from aiokafka.structs import ConsumerRecord
+
+    from streams.settings import Settings
 
     Record = ConsumerRecord[bytes | None, bytes | None]
 
@@ -50,7 +53,7 @@ class TopicReader:
 
     def __init__(
         self,
-        broker: str,
+        settings: Settings,
         topic: str,
         *,
         partitions: Iterable[int] | None = None,
@@ -72,12 +75,12 @@ class TopicReader:
         fetch_bytes
             How much of each partition is read ahead, about: it stands in memory.
         """
-        self._broker = broker
+        self._settings = settings
         self._topic = topic
         self._wanted = partitions
         self._deadline_s = deadline_s
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=broker,
+            **client_options(settings),
             auto_offset_reset="none",
             enable_auto_commit=False,
             fetch_max_wait_ms=fetch_wait_ms,
@@ -195,9 +198,10 @@ class TopicReader:
         if self._wanted is not None:
             return self._wanted
         # not the consumer's own view of the cluster: at first it is empty, but on the embedded broker
-        count = await count_partitions(self._broker, self._topic)
+        count = await count_partitions(self._settings, self._topic)
         if not count:
-            message = f"{self._topic}: {self._broker} has no such topic; see SEGUE_TOPIC_PREFIX and `segue topics`"
+            broker = self._settings.broker
+            message = f"{self._topic}: {broker} has no such topic; see SEGUE_TOPIC_PREFIX and `segue topics`"
             raise TopicError(message)
         return range(count)
 
@@ -218,4 +222,4 @@ class TopicReader:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> ServiceError:
-        return ServiceError(f"{self._topic}: cannot be read: {error!r}; is the broker {self._broker} up?")
+        return ServiceError(f"{self._topic}: cannot be read: {error!r}; is the broker {self._settings.broker} up?")

@@ -10,30 +10,47 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rules.durations import format_duration, parse_duration
 from rules.errors import SettingsError
+from streams.combinations import faults_together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 PREFIX = "SEGUE_"
 FILE_VARIABLE = "SEGUE_SETTINGS"
 DEFAULT_FILE = Path("segue.toml")
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]]+):([0-9]{1,5})")
+_IN_QUERY = re.compile(r"([?&][a-z_]*password=)[^&']*")
 _MOST_PORTS = 65_535
 
 
 def _duration(value: object) -> object:
     return value if isinstance(value, int) and not isinstance(value, bool) else parse_duration(value)
+
+
+def _lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _upper_case(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _or_none(value: object) -> object:
+    """Take an empty text for none: what passes settings on may have nothing for some."""
+    return None if value == "" else value
 
 
 def _names(value: object) -> object:
@@ -64,6 +81,9 @@ def _broker(value: object) -> object:
 
 Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration), Field(ge=0)]
 Patience = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration), Field(gt=0)]
+Name = Annotated[str | None, BeforeValidator(_or_none)]
+File = Annotated[Path | None, BeforeValidator(_or_none)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_or_none)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
 Networks = Annotated[list[Annotated[str, AfterValidator(_network)]], NoDecode, BeforeValidator(_names)]
 Broker = Annotated[str, BeforeValidator(_broker)]
@@ -75,14 +95,61 @@ class Settings(BaseSettings):
     """All settings; durations in milliseconds. Made by `load_settings`, or directly in tests."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
-    secret: ClassVar[frozenset[str]] = frozenset(("redis",))
+    secret: ClassVar[frozenset[str]] = frozenset(("redis", "broker_password", "redis_password"))
+    without_security: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "broker_security": "plaintext",
+            "broker_user": None,
+            "broker_password": None,
+            "broker_password_file": None,
+            "broker_ca_file": None,
+            "broker_cert_file": None,
+            "broker_key_file": None,
+            "redis_password": None,
+            "redis_password_file": None,
+            "redis_ca_file": None,
+            "redis_cert_file": None,
+            "redis_key_file": None,
+            "redis_check_hostname": True,
+        }
+    )
+    """What the embedded services are come into with: they know neither TLS nor users."""
 
     broker: Broker = Field("127.0.0.1:9092", description="Kafka: `host:port`, several with commas.")
+    broker_security: Annotated[
+        Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], BeforeValidator(_lower_case)
+    ] = Field("plaintext", description="How Kafka is come into: `ssl` is TLS, `sasl_ssl` TLS with user and password.")
+    broker_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_upper_case)
+    ] = Field("SCRAM-SHA-512", description="How the password is shown to Kafka; `PLAIN` sends it as it is.")
+    broker_user: Name = Field(None, description="The user, with `sasl_ssl` and `sasl_plaintext`.")
+    broker_password: Secret = Field(None, description="The user's password.")
+    broker_password_file: File = Field(None, description="A file with the user's password, instead: a mounted secret.")
+    broker_ca_file: File = Field(
+        None, description="The certificates (PEM) that may vouch for Kafka's; the system's where none is given."
+    )
+    broker_cert_file: File = Field(None, description="Our own certificate (PEM), where Kafka asks clients for one.")
+    broker_key_file: File = Field(
+        None, description="The key of it (PEM, not encrypted), where it does not stand in the same file."
+    )
+    broker_check_hostname: bool = Field(True, description="Whether Kafka's certificate must be for the host asked.")
     redis: str = Field(
         "redis://127.0.0.1:6379/0",
         pattern=r"^(rediss?|unix)://",
         description="Redis or Valkey: a `redis://`, `rediss://` or cluster URL.",
     )
+    redis_password: Secret = Field(
+        None, description="The password of the user in `SEGUE_REDIS`, where the URL has none."
+    )
+    redis_password_file: File = Field(None, description="A file with that password, instead: a mounted secret.")
+    redis_ca_file: File = Field(
+        None, description="Certificates (PEM) that may vouch for Redis', beside the system's; with `rediss://`."
+    )
+    redis_cert_file: File = Field(None, description="Our own certificate (PEM), where Redis asks clients for one.")
+    redis_key_file: File = Field(
+        None, description="The key of it (PEM, not encrypted), where it does not stand in the same file."
+    )
+    redis_check_hostname: bool = Field(True, description="Whether Redis' certificate must be for the host asked.")
     rules: Path | None = Field(None, description="The definitions: a file or a folder.")
     app_id: AppId = Field(
         "segue", description="Names the app: consumer group, transactional ids, and the prefix of its keys in Redis."
@@ -228,7 +295,7 @@ def load_settings(
     Raises
     ------
     SettingsError
-        if a setting is unknown or its value is none; all of them in one text, a line each.
+        if a setting is unknown, its value is none, or some do not go together; all in one text, a line each.
     """
     environ = os.environ if environ is None else environ
     given: dict[str, Given] = {}
@@ -241,6 +308,8 @@ def load_settings(
         settings = Settings(**{name: item.value for name, item in given.items()})
     except ValidationError as error:
         raise SettingsError("\n".join(_faults(error, given))) from None
+    if together := list(faults_together(settings)):
+        raise SettingsError("\n".join(together))
     sources = {name: given[name].source if name in given else "default" for name in Settings.model_fields}
     return settings, sources
 
@@ -251,7 +320,7 @@ def describe(settings: Settings, sources: Mapping[str, str]) -> list[Row]:
     return [
         Row(
             name,
-            _mask(str(_plain(values[name])), secret=name in Settings.secret),
+            _shown(name, str(_plain(values[name]))),
             sources[name],
             str(field.description),
         )
@@ -290,7 +359,7 @@ def _faults(error: ValidationError, given: Mapping[str, Given]) -> Iterator[str]
         if fault["type"] == "extra_forbidden":
             yield f"{where}: there is no such setting; `segue config` lists all{_meant(name)}"
         else:
-            shown = _mask(repr(given[name].value), secret=name in Settings.secret)
+            shown = _shown(name, repr(given[name].value))
             yield f"{where}: {shown} will not do: {fault['msg'].removeprefix('Value error, ')}"
 
 
@@ -307,13 +376,21 @@ def _plain(value: object) -> object:
     return ",".join(value) or "-" if isinstance(value, list) else value
 
 
-def _mask(text: str, *, secret: bool) -> str:
+def _shown(name: str, text: str) -> str:
+    """Hide what is secret: a password, and the one in a URL."""
+    if name not in Settings.secret or text == "-":
+        return text
+    return _mask(text) if name == "redis" else "***"
+
+
+def _mask(text: str) -> str:
     """Hide the password of a URL, and the whole of a text that hides one in another way."""
-    if not secret or "@" not in text:
+    text = _IN_QUERY.sub(r"\1***", text)
+    if "@" not in text:
         return text
     parts = urlsplit(text)
     if parts.password is None and parts.username is None:
-        return "***" if "@" in text else text
+        return "***"
     host = text.rsplit("@", 1)[1].split("/", 1)[0]
     user = parts.username or ""
     return urlunsplit(parts._replace(netloc=f"{user}:***@{host}"))

@@ -220,7 +220,7 @@ class _Following:
     async def _follow(self) -> None:
         deadline_s = self._settings.takeover_deadline / 1000
         async with TopicReader(
-            self._settings.broker, self._topic, partitions=[0], deadline_s=deadline_s, fetch_wait_ms=NO_HURRY_MS
+            self._settings, self._topic, partitions=[0], deadline_s=deadline_s, fetch_wait_ms=NO_HURRY_MS
         ) as topic:
             if not self._caught_up.is_set():
                 async for records in topic.to_end():

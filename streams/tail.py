@@ -17,12 +17,15 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from rules.errors import ServiceError, StateError
 from state.store import NO_OFFSET
+from streams.broker_access import client_options
 from streams.changes import COMMIT_HEADER, SOURCE_HEADER, source_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from aiokafka.structs import ConsumerRecord
+
+    from streams.settings import Settings
 
 _POLL_MS = 100
 _FETCH_WAIT_MS = 20
@@ -59,11 +62,11 @@ class TailReader:
     """Reads ends of partitions, with a consumer of its own for each reading."""
 
     def __init__(
-        self, broker: str, app_id: str, topic: str, *, deadline_s: float, sign: Callable[[int], None] | None = None
+        self, settings: Settings, topic: str, *, deadline_s: float, sign: Callable[[int], None] | None = None
     ) -> None:
         """`topic` is the change topic; `deadline_s` bounds one reading's wait for progress, which `sign` is told of."""
-        self._broker = broker
-        self._source = source_of(app_id)
+        self._settings = settings
+        self._source = source_of(settings.app_id)
         self._topic = topic
         self._deadline_s = deadline_s
         self._sign = sign
@@ -81,7 +84,7 @@ class TailReader:
             if the broker cannot be read.
         """
         place = TopicPartition(self._topic, partition)
-        async with _consumer(self._broker, place) as consumer:
+        async with _consumer(self._settings, place) as consumer:
             first = (await consumer.beginning_offsets([place]))[place]
             start = max(marker, first)
             out: dict[str, Out] = {}
@@ -138,10 +141,10 @@ def _below(records: list[ConsumerRecord[bytes, bytes]], end: int) -> Iterator[Co
 
 
 @contextlib.asynccontextmanager
-async def _consumer(broker: str, place: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(settings: Settings, place: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
     """Run a consumer of one partition that belongs to no group; its errors become `ServiceError`."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=broker,
+        **client_options(settings),
         auto_offset_reset="none",
         enable_auto_commit=False,
         fetch_max_wait_ms=_FETCH_WAIT_MS,

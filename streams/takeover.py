@@ -92,7 +92,7 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
 
 async def _check_topics(parts: Parts, partition: int, head: Head) -> Mapping[str, str] | None:
     """Return the topics' ids where the store lacks them; offsets mean nothing on a topic with another id."""
-    ids = await topic_ids(parts.settings.broker, (parts.topics.events, parts.topics.changes))
+    ids = await topic_ids(parts.settings, (parts.topics.events, parts.topics.changes))
     if not ids:
         log.info("partition %d: the broker has no topic ids: a topic created anew would go unnoticed", partition)
     for name, identity in ids.items():

@@ -24,10 +24,13 @@ from aiokafka.protocol.types import (
 )
 
 from rules.errors import ServiceError
+from streams.broker_access import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import BytesIO
+
+    from streams.settings import Settings
 
 _METADATA = 3
 _VERSION = 12
@@ -116,19 +119,19 @@ class _MetadataRequest(Request[_Question]):
         return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, False, {})
 
 
-async def topic_ids(broker: str, names: Sequence[str]) -> dict[str, str]:
+async def topic_ids(settings: Settings, names: Sequence[str]) -> dict[str, str]:
     """Return name -> id of those topics that have one; a broker too old for ids gives none.
 
     Raises `ServiceError`.
     """
-    client = AIOKafkaClient(bootstrap_servers=broker)
+    client = AIOKafkaClient(**client_options(settings))
     try:
         await client.bootstrap()
         answer = await client.send(client.get_random_node(), _MetadataRequest(names))
     except (IncompatibleBrokerVersion, NotImplementedError):
         return {}
     except KafkaError as error:
-        message = f"{broker}: cannot ask the broker for the ids of its topics: {error!r}; is it up?"
+        message = f"{settings.broker}: cannot ask the broker for the ids of its topics: {error!r}; is it up?"
         raise ServiceError(message) from error
     finally:
         await client.close()

@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from rules.errors import ServiceError, TopicError
+from streams.broker_access import client_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -93,7 +94,7 @@ async def create_topics(settings: Settings, *, models: bool = True, webhooks: bo
     Without `models` and `webhooks` those that they need are left out.
     """
     topics = Topics.named(settings)
-    async with _admin(settings.broker) as admin:
+    async with _admin(settings) as admin:
         there = await _partitions(admin, topics)
         # a change goes to the partition number of its event, so both have as many
         counts = {
@@ -126,7 +127,7 @@ async def check_topics(settings: Settings, *, models: bool, webhooks: bool = Fal
     With `models` and `webhooks` those that they need must be there too.
     """
     topics = Topics.named(settings)
-    async with _admin(settings.broker) as admin:
+    async with _admin(settings) as admin:
         there = await _partitions(admin, topics)
         findings = [
             Finding(name, "there is no such topic; `segue topics` creates it")
@@ -141,16 +142,16 @@ async def check_topics(settings: Settings, *, models: bool, webhooks: bool = Fal
         return findings
 
 
-async def count_partitions(broker: str, topic: str) -> int:
+async def count_partitions(settings: Settings, topic: str) -> int:
     """Return how many partitions a topic has, 0 where there is no such topic; raises `ServiceError`."""
-    async with _admin(broker) as admin:
+    async with _admin(settings) as admin:
         return (await _counts(admin, {topic})).get(topic, 0)
 
 
 async def delete_topics(settings: Settings) -> None:
     """Remove them all, where they are (a replay's own, when it ends); raises `ServiceError`."""
     topics = Topics.named(settings)
-    async with _admin(settings.broker) as admin:
+    async with _admin(settings) as admin:
         there = await _partitions(admin, topics)
         if there:
             await admin.delete_topics(sorted(there))
@@ -232,19 +233,21 @@ async def _wait_for(admin: AIOKafkaAdminClient, settings: Settings, names: Seque
         while len(counts := await _counts(admin, set(names))) < len(names):  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_POLL_S)
         places = [TopicPartition(name, partition) for name in counts for partition in range(counts[name])]
-        async with AIOKafkaConsumer(bootstrap_servers=settings.broker) as consumer:
+        async with AIOKafkaConsumer(**client_options(settings)) as consumer:
             while len(await consumer.beginning_offsets(places)) < len(places):  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(_POLL_S)
 
 
 @contextlib.asynccontextmanager
-async def _admin(broker: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         await admin.start()
         yield admin
     except (KafkaError, TimeoutError) as error:
-        message = f"{broker}: cannot ask the broker for its topics: {error!r}; is it up, and is SEGUE_BROKER right?"
+        message = (
+            f"{settings.broker}: cannot ask the broker for its topics: {error!r}; is it up, and is SEGUE_BROKER right?"
+        )
         raise ServiceError(message) from error
     finally:
         await admin.close()

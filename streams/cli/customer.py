@@ -17,6 +17,7 @@ from streams.cli.frame import run, say
 from streams.cli.options import PATIENCE_S, AppIdOption, PartitionsOption, RedisOption, settings_of
 from streams.customer import memberships, next_changes
 from streams.readable import LEFT_OVER, because, crossing, is_left_over
+from streams.redis_access import redis_url
 from streams.replay.sender import partition_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def customer(
 
 
 async def _customer(settings: Settings, customer_id: str) -> None:
-    store = RedisStore(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+    store = RedisStore(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
     await store.start()
     try:
         active = await store.active_ruleset()

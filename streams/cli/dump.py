@@ -20,6 +20,8 @@ from streams.topics import Topics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from streams.settings import Settings
+
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Write there; gzipped where the name ends in .gz. [default: stdout]"),
@@ -38,16 +40,16 @@ def dump(
     """Write the topic of events, as it stands now, to a file that `segue replay --live` reads."""
     settings = settings_of(broker=broker, topic_prefix=topic_prefix)
     with _open(out) as file:
-        count = run(_dump(settings.broker, topic or Topics.named(settings).events, file))
+        count = run(_dump(settings, topic or Topics.named(settings).events, file))
     typer.echo(f"{count:,} records", err=True)
 
 
 dump.__doc__ = f"{dump.__doc__}\n{FORMAT}"
 
 
-async def _dump(broker: str, topic: str, file: IO[bytes]) -> int:
+async def _dump(settings: Settings, topic: str, file: IO[bytes]) -> int:
     count = 0
-    async with TopicReader(broker, topic) as reader:
+    async with TopicReader(settings, topic) as reader:
         async for records in reader.to_end():
             file.writelines(map(dump_line, records))
             count += len(records)

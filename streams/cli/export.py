@@ -24,6 +24,7 @@ from streams.cli.options import PATIENCE_S, AppIdOption, RedisOption, settings_o
 from streams.explain import segments_of
 from streams.http.lookup.catalogue import unlabelled
 from streams.members import members_of, one_meant
+from streams.redis_access import redis_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ def export(
 
 
 async def _export(settings: Settings, key: str, kind: str, output: Path | None) -> None:
-    store = RedisStore(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+    store = RedisStore(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
     as_of, count = format_ms(time.time_ns() // 1_000_000), 0
     try:
         sizes = await store.sizes(range(settings.partitions))

@@ -12,6 +12,7 @@ from state.access import AccessKeys, Kind
 from state.token_secrets import LONGEST_TTL_MS, TokenSecrets
 from streams.cli.frame import run, say
 from streams.cli.options import PATIENCE_S, AppIdOption, RedisOption, settings_of
+from streams.redis_access import redis_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,7 +81,7 @@ def rotate_tokens(*, at_once: AtOnceOption = False, redis: RedisOption = None, a
 
 
 async def _rotate(settings: Settings, keep_ms: int) -> None:
-    store = TokenSecrets(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+    store = TokenSecrets(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
     try:
         await store.rotate(time.time_ns() // 1_000_000, keep_ms)
     finally:
@@ -88,7 +89,7 @@ async def _rotate(settings: Settings, keep_ms: int) -> None:
 
 
 async def _with(settings: Settings, work: Callable[[AccessKeys], Awaitable[T]]) -> T:
-    store = AccessKeys(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+    store = AccessKeys(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
     try:
         return await work(store)
     finally:

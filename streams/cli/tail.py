@@ -47,7 +47,7 @@ def tail(
 
 async def _tail(settings: Settings, segment: str | None, customer: str | None, *, from_start: bool) -> None:
     source = source_of(settings.app_id)
-    async with TopicReader(settings.broker, Topics.named(settings).changes) as reader:
+    async with TopicReader(settings, Topics.named(settings).changes) as reader:
         if not from_start:
             await reader.skip_to_end()
         async for records in reader.follow():

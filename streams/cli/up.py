@@ -25,16 +25,16 @@ from streams.embedded import embedded_services
 from streams.http.probes import probing
 from streams.http.serving import serving
 from streams.producers import plain_producer
+from streams.redis_access import redis_url
 from streams.replay.lines import LinesFile
 from streams.replay.sender import Sender, key_of
-from streams.settings import load_settings
+from streams.settings import Settings, load_settings
 from streams.topics import Topics, create_topics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rules.ruleset import Ruleset
-    from streams.settings import Settings
     from streams.worker import Worker
 
 DataOption = Annotated[
@@ -78,9 +78,14 @@ async def _up(settings: Settings, data: Path | None, ready_file: Path | None) ->
     async with contextlib.AsyncExitStack() as stack:
         services = await stack.enter_async_context(embedded_services())
         here = settings.model_copy(
-            update={"broker": services.broker.address, "redis": services.valkey.url, **_to_this_machine(settings)}
+            update={
+                **Settings.without_security,
+                "broker": services.broker.address,
+                "redis": services.valkey.url,
+                **_to_this_machine(settings),
+            }
         )
-        store = RedisStore(here.redis, here.app_id)
+        store = RedisStore(redis_url(here), here.app_id)
         await store.start()
         stack.push_async_callback(store.close)
         await create_topics(here)
@@ -116,7 +121,7 @@ async def _until_ready(worker: Worker, failing: asyncio.Task[None]) -> None:
 
 async def _make_keys(settings: Settings) -> dict[str, str]:
     """Make a key of each kind for this run; return them under the names that the ready file has."""
-    store = AccessKeys(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+    store = AccessKeys(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
     try:
         return {f"{kind}_key": await store.add(f"up-{kind}", kind, time.time_ns() // 1_000_000) for kind in KINDS}
     finally:
@@ -169,7 +174,7 @@ def _write_ready(path: Path, content: Mapping[str, str]) -> None:
 
 async def _send(settings: Settings, data: Path) -> None:
     count, clock = 0, live_clock(settings)
-    async with plain_producer(settings.broker) as producer:
+    async with plain_producer(settings) as producer:
         sender = Sender(producer, Topics.named(settings).events, settings.partitions)
         with LinesFile(data) as lines:
             for line in lines:

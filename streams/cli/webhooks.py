@@ -31,6 +31,7 @@ from streams.http.webhooks.manage import Managing
 from streams.http.webhooks.names import Names
 from streams.http.webhooks.outbound import Outbound
 from streams.http.webhooks.sender import HttpSender
+from streams.redis_access import redis_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -283,7 +284,7 @@ async def _with(settings: Settings, work: Callable[[Managing], Awaitable[T]]) ->
     rules = UrlRules.of(settings)
     async with contextlib.AsyncExitStack() as stack:
         outbound = await stack.enter_async_context(Outbound(rules.guard))
-        store = RedisStore(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+        store = RedisStore(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
         stack.push_async_callback(store.close)
         endpoints, deliveries = await stack.enter_async_context(stored_deliveries(settings, _now_ms))
         sender = HttpSender(outbound, rules.guard, http=rules.http)

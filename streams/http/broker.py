@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from rules.errors import ServiceError, TopicError
+from streams.broker_access import client_options
 from streams.producers import MAX_BATCH_BYTES, stop_producer
 from streams.tasks import end
 from streams.topics import check_topics
@@ -88,7 +89,7 @@ class Broker:
         if findings:
             raise TopicError("\n".join(map(str, findings)))
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.broker,
+            **client_options(self._settings),
             acks="all",
             linger_ms=0,
             max_batch_size=MAX_BATCH_BYTES,

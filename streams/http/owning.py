@@ -17,6 +17,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from rules.errors import SegueError, TopicError
+from streams.broker_access import client_options
 from streams.topics import count_partitions
 
 if TYPE_CHECKING:
@@ -118,12 +119,12 @@ class _Member:
 
     async def _join(self) -> None:
         # asked for a missing topic by name, as the group does, a broker may create it
-        if not await count_partitions(self._settings.broker, self._topic):
+        if not await count_partitions(self._settings, self._topic):
             message = f"{self._topic}: there is no such topic; `segue topics` creates it"
             raise TopicError(message)
         session_ms = self._settings.session_timeout
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.broker,
+            **client_options(self._settings),
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

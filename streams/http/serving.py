@@ -14,6 +14,7 @@ from streams.http.edges import EDGES
 from streams.http.keyring import KeyRing
 from streams.http.listen import listening
 from streams.http.parts import HttpParts
+from streams.redis_access import redis_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -43,7 +44,7 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
             message = f"there is no edge {name!r}; there are {', '.join(EDGES)}"
             raise SettingsError(message)
     async with contextlib.AsyncExitStack() as stack:
-        store = AccessKeys(settings.redis, settings.app_id, patience_s=PATIENCE_S)
+        store = AccessKeys(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
         stack.push_async_callback(store.close)
         keys = KeyRing(store.all)
         await stack.enter_async_context(keys.kept_fresh())

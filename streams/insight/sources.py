@@ -11,6 +11,7 @@ from state.models.snapshot import MOST_BYTES, decode
 from state.redis import RedisStore
 from streams.insight.book import Book
 from streams.reader import TopicReader
+from streams.redis_access import redis_url
 from streams.replay.lines import LinesFile
 from streams.topics import Topics, count_partitions
 
@@ -63,9 +64,9 @@ async def book_of_topic(settings: Settings) -> Book:
     """
     topic = Topics.named(settings).models
     book = Book(await _models(settings), f"the topic {topic}")
-    if not await count_partitions(settings.broker, topic):
+    if not await count_partitions(settings, topic):
         return book
-    async with TopicReader(settings.broker, topic, deadline_s=settings.takeover_deadline / 1000) as reader:
+    async with TopicReader(settings, topic, deadline_s=settings.takeover_deadline / 1000) as reader:
         async for records in reader.to_end():
             for record in records:
                 _take(book, (record.key or b"").decode(errors="replace"), record.value)
@@ -85,7 +86,7 @@ def _take(book: Book, key: str, value: bytes | None) -> None:
 async def _models(settings: Settings) -> Sequence[AnyModel]:
     if settings.rules is not None:
         return load_ruleset(settings.rules).models
-    store = RedisStore(settings.redis, settings.app_id, patience_s=_PATIENCE_S)
+    store = RedisStore(redis_url(settings), settings.app_id, patience_s=_PATIENCE_S)
     await store.start()
     try:
         active = await store.active_ruleset()

@@ -27,7 +27,7 @@ async def replay_topic(plan: Plan, report: Report, settings: Settings) -> Outcom
     same result every time, dump the topic first.
     """
     began = time.perf_counter()
-    async with TopicReader(settings.broker, Topics.named(settings).events) as reader:
+    async with TopicReader(settings, Topics.named(settings).events) as reader:
         with (
             ChangesFile(plan.changes, plan.app_id, None) as out,
             contextlib.closing(LogRun(plan, report, settings, out)) as run,

@@ -22,6 +22,7 @@ from streams.embedded import EmbeddedBroker, EmbeddedValkey
 from streams.events import decode_event
 from streams.producers import plain_producer
 from streams.reader import TopicReader
+from streams.redis_access import redis_url
 from streams.replay.changes_file import ChangesFile
 from streams.replay.lines import LinesFile
 from streams.replay.measure import measure
@@ -29,6 +30,7 @@ from streams.replay.outcome import Outcome
 from streams.replay.sender import Sender
 from streams.replay.standings import Standings
 from streams.replay.versions import open_versions
+from streams.settings import Settings
 from streams.tasks import end
 from streams.timestamps import parse_timestamp
 from streams.topics import Topics, create_topics, delete_topics
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
     from streams.replay.plan import Plan, Report
     from streams.replay.versions import Versions
-    from streams.settings import Settings
     from streams.worker import Worker
 
 MOST_AHEAD = 100_000
@@ -67,7 +68,8 @@ async def replay_embedded(plan: Plan, report: Report, settings: Settings, events
         # the event loop free enough for heartbeats within the shorter one
         chunk_size = min(settings.chunk_size, EMBEDDED_CHUNK_SIZE)
         here = {"broker": broker.address, "redis": valkey.url, "session_timeout": 2_000, "chunk_size": chunk_size}
-        return await replay_through(plan, report, settings.model_copy(update=here), events)
+        own = settings.model_copy(update={**Settings.without_security, **here})
+        return await replay_through(plan, report, own, events)
 
 
 async def replay_through(plan: Plan, report: Report, settings: Settings, events: Path) -> Outcome:
@@ -84,8 +86,8 @@ async def replay_through(plan: Plan, report: Report, settings: Settings, events:
             clock, topics = StreamClock(lag_ms=size.lag_ms), Topics.named(own)
             async with (
                 build_app(own, store, plan.ruleset, clock=clock, group=group) as worker,
-                plain_producer(own.broker) as producer,
-                TopicReader(own.broker, topics.changes) as reader,
+                plain_producer(own) as producer,
+                TopicReader(own, topics.changes) as reader,
                 open_versions(plan, report, own) as versions,
             ):
                 report.begin("replaying", size.records)
@@ -288,7 +290,7 @@ async def _own_names(plan: Plan, settings: Settings) -> AsyncIterator[tuple[Sett
             "allow_create_time": True,
         }
     )
-    store = RedisStore(own.redis, name, require_durable=False)
+    store = RedisStore(redis_url(own), name, require_durable=False)
     await store.start()
     try:
         await create_topics(own, models=bool(plan.ruleset.models), webhooks=False)

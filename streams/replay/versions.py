@@ -57,5 +57,5 @@ async def open_versions(plan: Plan, report: Report, settings: Settings) -> Async
             except OSError as error:
                 message = f"{plan.models}: the models cannot be written: {error.strerror}; name a file that can be"
                 raise ReplayError(message) from error
-        async with TopicReader(settings.broker, Topics.named(settings).models) as reader:
+        async with TopicReader(settings, Topics.named(settings).models) as reader:
             yield Versions(reader, report, file)

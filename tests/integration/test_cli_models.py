@@ -101,7 +101,7 @@ async def test_the_newest_valid_version_of_each_model_is_shown_under_the_active_
         ("first", encode(old)), ("first", encode(new)), ("first", encode(old)), ("first", encode(edited)),
         ("first", b"no snapshot"), *(("second", encode(one)) for one in versions(second)), ("second", None),
     ]  # fmt: skip
-    async with plain_producer(settings.broker) as producer:
+    async with plain_producer(settings) as producer:
         for key, value in records:
             await producer.send_and_wait(Topics.named(settings).models, value, key=key.encode(), partition=0)
 

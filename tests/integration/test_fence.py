@@ -42,7 +42,7 @@ async def test_a_former_owner_is_refused_every_time(settings: Settings, monkeypa
     """The former owner writes as soon as the barrier has passed: without the barrier some of these are accepted."""
     await create_topics(settings)
     topic = Topics.named(settings).changes
-    fence = KafkaFence(settings.broker, settings.app_id, topic, deadline_s=30)
+    fence = KafkaFence(settings, topic, deadline_s=30)
     owner = await fence.own(0, 1)
     accepted = tried = 0
 
@@ -71,8 +71,8 @@ async def test_a_former_owner_is_refused_every_time(settings: Settings, monkeypa
 async def test_all_that_a_former_owner_wrote_is_below_the_watermark_of_the_take_over(settings: Settings) -> None:
     await create_topics(settings)
     topic = Topics.named(settings).changes
-    fence = KafkaFence(settings.broker, settings.app_id, topic, deadline_s=30)
-    tail = TailReader(settings.broker, settings.app_id, topic, deadline_s=10)
+    fence = KafkaFence(settings, topic, deadline_s=30)
+    tail = TailReader(settings, topic, deadline_s=10)
     for _ in range(5):
         former = await fence.own(0, 1)
         writing = asyncio.create_task(write_until_refused(former, topic))
@@ -95,17 +95,17 @@ async def write_until_refused(right: Right, topic: str) -> int:
 
 @pytest.mark.kafka
 async def test_the_broker_is_known_to_have_producer_ids(broker: Broker) -> None:
-    assert await has_producer_ids(broker.address)
+    assert await has_producer_ids(Settings(broker=broker.address))
 
 
 @pytest.mark.embedded
 async def test_the_embedded_broker_is_known_to_have_none(broker: Broker) -> None:
-    assert not await has_producer_ids(broker.address)
+    assert not await has_producer_ids(Settings(broker=broker.address))
 
 
 async def test_the_epoch_in_the_store_fences_before_each_send(settings: Settings) -> None:
     store = MemoryStore()
-    fence = EpochFence(settings.broker, store)
+    fence = EpochFence(settings, store)
     former = await fence.own(0, (await store.take_over(0)).epoch)
     await former.check()
     owner = await fence.own(0, (await store.take_over(0)).epoch)
@@ -138,7 +138,7 @@ async def test_topics_that_were_just_created_can_be_fenced_at_once(settings: Set
     """Kafka shows topics before it has opened their logs; a fence in between would hang for 30 s."""
     many = settings.model_copy(update={"partitions": 16})
     await create_topics(many)
-    fence = KafkaFence(many.broker, many.app_id, Topics.named(many).changes, deadline_s=20)
+    fence = KafkaFence(many, Topics.named(many).changes, deadline_s=20)
     async with asyncio.TaskGroup() as group:
         owning = [group.create_task(fence.own(partition, 1)) for partition in range(many.partitions)]
     for task in owning:

@@ -25,14 +25,14 @@ class Log:
     """A topic of three partitions."""
 
     def __init__(self, broker: str, topic: str) -> None:
-        self.broker = broker
+        self.settings = Settings(broker=broker)
         self.topic = topic
 
     def reader(self, partitions: Iterable[int] | None = None) -> TopicReader:
-        return TopicReader(self.broker, self.topic, partitions=partitions)
+        return TopicReader(self.settings, self.topic, partitions=partitions)
 
     async def write(self, partition: int, *values: bytes) -> None:
-        async with plain_producer(self.broker) as producer:
+        async with plain_producer(self.settings) as producer:
             for value in values:
                 await producer.send_and_wait(self.topic, value, partition=partition)
 
@@ -88,5 +88,5 @@ async def test_an_offset_that_the_log_does_not_hold_is_named(log: Log) -> None:
 
 async def test_a_topic_that_is_missing_is_named(log: Log) -> None:
     with pytest.raises(TopicError, match="no-such"):
-        async with TopicReader(log.broker, f"{log.topic}.no-such"):
+        async with TopicReader(log.settings, f"{log.topic}.no-such"):
             pass

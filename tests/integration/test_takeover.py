@@ -77,7 +77,7 @@ async def delete_before(pipeline: Pipeline, topic: str, offset: int) -> None:
 
 
 def tail(pipeline: Pipeline) -> TailReader:
-    return TailReader(pipeline.settings.broker, pipeline.settings.app_id, pipeline.topics.changes, deadline_s=10)
+    return TailReader(pipeline.settings, pipeline.topics.changes, deadline_s=10)
 
 
 async def test_a_marker_beyond_the_end_is_refused(make: Make) -> None:

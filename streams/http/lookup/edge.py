@@ -30,6 +30,7 @@ from streams.http.lookup.views import unknown_customer, view_of
 from streams.http.security import AUTHORIZED_OR_TOKEN
 from streams.http.stream.edge import streaming
 from streams.http.tokens import Tokens
+from streams.redis_access import redis_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -54,8 +55,8 @@ async def lookup(parts: HttpParts) -> AsyncIterator[APIRouter]:
     """Answer questions for as long as the context lasts."""
     settings = parts.settings
     # never started: nothing is written here, and the server is up before Redis is
-    store = RedisStore(settings.redis, settings.app_id, patience_s=_PATIENCE_S)
-    secrets = TokenSecrets(settings.redis, settings.app_id, patience_s=_PATIENCE_S)
+    store = RedisStore(redis_url(settings), settings.app_id, patience_s=_PATIENCE_S)
+    secrets = TokenSecrets(redis_url(settings), settings.app_id, patience_s=_PATIENCE_S)
     tokens = Tokens(settings.app_id, lambda: secrets.have(_now_ms()), parts.keys)
     callers = Callers(parts.keys, tokens)
     try:

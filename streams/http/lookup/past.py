@@ -20,6 +20,7 @@ from streams.http.lookup.quoted import CustomerId  # noqa: TC001 - FastAPI reads
 from streams.http.lookup.redis import redis_or_503
 from streams.http.lookup.views import unknown_customer
 from streams.http.security import AUTHORIZED_OR_TOKEN
+from streams.redis_access import redis_url
 from streams.replay.sender import partition_of
 from streams.topics import Topics
 
@@ -40,7 +41,7 @@ _PATIENCE_S = 2.0
 async def history_kept(parts: HttpParts) -> AsyncIterator[History]:
     """Keep this process's share of the history for as long as the context lasts; yields all of it, to be read."""
     settings = parts.settings
-    history = History(settings.redis, settings.app_id, kept=settings.http_history, patience_s=_PATIENCE_S)
+    history = History(redis_url(settings), settings.app_id, kept=settings.http_history, patience_s=_PATIENCE_S)
     try:
         async with parts.owning(settings, GROUP, Topics.named(settings).changes, Projector(parts, history).run):
             yield history

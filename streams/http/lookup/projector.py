@@ -61,7 +61,7 @@ class Projector:
             if broker or Redis is away, or the topic no longer holds what comes next.
         """
         topic = Topics.named(self._settings).changes
-        reader = TopicReader(self._settings.broker, topic, partitions=[partition], fetch_wait_ms=_FETCH_WAIT_MS)
+        reader = TopicReader(self._settings, topic, partitions=[partition], fetch_wait_ms=_FETCH_WAIT_MS)
         async with reader:
             before = await self._begin(reader, partition)
             ticked_s = 0.0

@@ -62,7 +62,7 @@ class Feed:
         pause_s, said = _FIRST_PAUSE_S, ""
         while True:
             try:
-                async with TopicReader(self._settings.broker, self._topic, fetch_bytes=_FETCH_BYTES) as reader:
+                async with TopicReader(self._settings, self._topic, fetch_bytes=_FETCH_BYTES) as reader:
                     await self._place(reader)
                     pause_s, said = _FIRST_PAUSE_S, ""
                     await self._follow(reader)
@@ -79,7 +79,7 @@ class Feed:
 
     async def mark(self) -> bytes:
         """Return the mark of the topic that there is now; raises `ServiceError`."""
-        ids = await topic_ids(self._settings.broker, [self._topic])
+        ids = await topic_ids(self._settings, [self._topic])
         return mark_of(self._settings.app_id, self._topic, ids.get(self._topic, ""))
 
     async def _place(self, reader: TopicReader) -> None:

@@ -135,7 +135,7 @@ class Live:
         await reading.enter_async_context(turns.turn())
         partitions = self._elsewhere(position) or range(len(self._here().offsets))
         reader = TopicReader(
-            self._settings.broker, self._topic, partitions=partitions, deadline_s=_DEADLINE_S, fetch_bytes=FETCH_BYTES
+            self._settings, self._topic, partitions=partitions, deadline_s=_DEADLINE_S, fetch_bytes=FETCH_BYTES
         )
         await reading.enter_async_context(reader)
         mark = await self._feed.mark()

@@ -142,7 +142,7 @@ class StoredDeliveries:
         """Return where the change topic ends now."""
         topic = Topics.named(self._settings).changes
         try:
-            async with TopicReader(self._settings.broker, topic, deadline_s=_ANSWER_S) as reader:
+            async with TopicReader(self._settings, topic, deadline_s=_ANSWER_S) as reader:
                 return {partition: bounds.end for partition, bounds in (await reader.bounds()).items()}
         except ServiceError as error:
             raise BrokerAway(str(error)) from error

@@ -19,6 +19,7 @@ from streams.http.webhooks.measures import WebhookMeasures
 from streams.http.webhooks.partition import PartitionWork, Tools
 from streams.http.webhooks.post import Post
 from streams.http.webhooks.spent import SpentTopic
+from streams.redis_access import redis_url
 from streams.tasks import end
 from streams.topics import Topics
 
@@ -46,8 +47,8 @@ async def stored_deliveries(
     settings: Settings, now_ms: Callable[[], int], hurry: Callable[[], None] = lambda: None
 ) -> AsyncIterator[tuple[Endpoints, StoredDeliveries]]:
     """Manage endpoints for as long as the context lasts: what `segue webhooks` needs, where nobody delivers."""
-    endpoints = Endpoints(settings.redis, settings.app_id, patience_s=_ASKED_PATIENCE_S)
-    queues = RedisQueues(settings.redis, settings.app_id, patience_s=_ASKED_PATIENCE_S)
+    endpoints = Endpoints(redis_url(settings), settings.app_id, patience_s=_ASKED_PATIENCE_S)
+    queues = RedisQueues(redis_url(settings), settings.app_id, patience_s=_ASKED_PATIENCE_S)
     try:
         yield endpoints, StoredDeliveries(settings, endpoints, queues, now_ms, hurry)
     finally:
@@ -73,11 +74,11 @@ async def delivering(
     clock = clock or WallClock()
     measures = WebhookMeasures(registry)
     async with contextlib.AsyncExitStack() as stack:
-        queues = RedisQueues(settings.redis, settings.app_id, patience_s=_WORK_PATIENCE_S)
+        queues = RedisQueues(redis_url(settings), settings.app_id, patience_s=_WORK_PATIENCE_S)
         stack.push_async_callback(queues.close)
-        store = RedisStore(settings.redis, settings.app_id, patience_s=_WORK_PATIENCE_S)
+        store = RedisStore(redis_url(settings), settings.app_id, patience_s=_WORK_PATIENCE_S)
         stack.push_async_callback(store.close)
-        endpoints = Endpoints(settings.redis, settings.app_id, patience_s=_ASKED_PATIENCE_S)
+        endpoints = Endpoints(redis_url(settings), settings.app_id, patience_s=_ASKED_PATIENCE_S)
         stack.push_async_callback(endpoints.close)
         source, topics = source_of_topic(settings, store), Topics.named(settings)
         dead = SpentTopic(producer, topics.spent)

@@ -14,6 +14,7 @@ from streams.http.webhooks.names import Names
 from streams.http.webhooks.outbound import Outbound
 from streams.http.webhooks.routes import routes
 from streams.http.webhooks.sender import HttpSender
+from streams.redis_access import redis_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +35,7 @@ async def webhooks(parts: HttpParts) -> AsyncIterator[APIRouter]:
         outbound = await stack.enter_async_context(Outbound(rules.guard))
         sender = HttpSender(outbound, rules.guard, http=rules.http)
         # never started: it is only read, and the server is up before Redis is
-        store = RedisStore(settings.redis, settings.app_id, patience_s=_PATIENCE_S)
+        store = RedisStore(redis_url(settings), settings.app_id, patience_s=_PATIENCE_S)
         stack.push_async_callback(store.close)
         endpoints, deliveries = await stack.enter_async_context(
             delivering(settings, lambda: parts.broker.producer, sender, parts.metrics.registry)

@@ -104,7 +104,7 @@ def source_of_topic(settings: Settings, store: Store) -> Source:
     topic = Topics.named(settings).changes
 
     def reader(partition: int) -> TopicReader:
-        return TopicReader(settings.broker, topic, partitions=[partition], fetch_wait_ms=settings.fetch_wait)
+        return TopicReader(settings, topic, partitions=[partition], fetch_wait_ms=settings.fetch_wait)
 
     return Source(settings.app_id, settings.partitions, reader, store.load, store.customers)
 

@@ -1,0 +1,83 @@
+"""Settings that cannot be right together, each said with its name and the remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from streams.settings import Settings
+
+
+def faults_together(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong, a line each; nothing of a secret is in them."""
+    yield from _broker_users(settings)
+    yield from _broker_certificates(settings)
+    yield from _redis(settings)
+
+
+def _broker_users(settings: Settings) -> Iterator[str]:
+    security = settings.broker_security
+    given = {
+        "SEGUE_BROKER_USER": settings.broker_user,
+        "SEGUE_BROKER_PASSWORD": settings.broker_password,
+        "SEGUE_BROKER_PASSWORD_FILE": settings.broker_password_file,
+    }
+    if not security.startswith("sasl"):
+        for name in (name for name, value in given.items() if value is not None):
+            yield f"{name}: SEGUE_BROKER_SECURITY is {security}: that has no users; set that to sasl_ssl, or remove it"
+        return
+    if not settings.broker_user:
+        yield f"SEGUE_BROKER_USER: SEGUE_BROKER_SECURITY is {security}, which needs a user; name one"
+    yield from _password("SEGUE_BROKER_PASSWORD", given, f"SEGUE_BROKER_SECURITY is {security}, which needs a password")
+
+
+def _password(name: str, given: Mapping[str, object], why: str) -> Iterator[str]:
+    count = sum(given[one] is not None for one in (name, f"{name}_FILE"))
+    if count == 0:
+        yield f"{name}: {why}; set it, or {name}_FILE to a file that holds it"
+    elif count > 1:
+        yield f"{name}: {name}_FILE is set, too; remove one of them"
+
+
+def _broker_certificates(settings: Settings) -> Iterator[str]:
+    security = settings.broker_security
+    given = {
+        "SEGUE_BROKER_CA_FILE": settings.broker_ca_file,
+        "SEGUE_BROKER_CERT_FILE": settings.broker_cert_file,
+        "SEGUE_BROKER_KEY_FILE": settings.broker_key_file,
+    }
+    if not security.endswith("ssl"):
+        secured = "sasl_ssl" if security.startswith("sasl") else "ssl"
+        for name in (name for name, value in given.items() if value is not None):
+            yield f"{name}: SEGUE_BROKER_SECURITY is {security}, without TLS; set that to {secured}, or remove it"
+        return
+    if settings.broker_key_file is not None and settings.broker_cert_file is None:
+        yield "SEGUE_BROKER_KEY_FILE: a key says nothing without its certificate; set SEGUE_BROKER_CERT_FILE, too"
+
+
+def _redis(settings: Settings) -> Iterator[str]:
+    given = {
+        "SEGUE_REDIS_PASSWORD": settings.redis_password,
+        "SEGUE_REDIS_PASSWORD_FILE": settings.redis_password_file,
+    }
+    if any(value is not None for value in given.values()):
+        yield from _password("SEGUE_REDIS_PASSWORD", given, "")
+        userinfo, at, _ = urlsplit(settings.redis).netloc.rpartition("@")
+        if at and ":" in userinfo:
+            yield "SEGUE_REDIS_PASSWORD: SEGUE_REDIS has a password in its URL, too; remove one of them"
+    files = {
+        "SEGUE_REDIS_CA_FILE": settings.redis_ca_file,
+        "SEGUE_REDIS_CERT_FILE": settings.redis_cert_file,
+        "SEGUE_REDIS_KEY_FILE": settings.redis_key_file,
+    }
+    named = [name for name, value in files.items() if value is not None]
+    if not settings.redis_check_hostname:
+        named.append("SEGUE_REDIS_CHECK_HOSTNAME")
+    if not urlsplit(settings.redis).scheme.startswith("rediss"):
+        for name in named:
+            yield f"{name}: SEGUE_REDIS is no rediss:// URL, so there is no TLS; write rediss://, or remove it"
+    elif settings.redis_key_file is not None and settings.redis_cert_file is None:
+        yield "SEGUE_REDIS_KEY_FILE: a key says nothing without its certificate; set SEGUE_REDIS_CERT_FILE, too"

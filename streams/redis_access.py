@@ -1,0 +1,35 @@
+"""How clients come into Redis: the one place that turns settings into the URL that connections are made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from streams.broker_access import secret_of
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+
+def redis_url(settings: Settings) -> str:
+    """Return the URL with the password and the files of the other settings in it: never to be shown.
+
+    Raises `SettingsError` where the file with the password cannot be read.
+    """
+    password = secret_of(settings.redis_password, settings.redis_password_file, "SEGUE_REDIS_PASSWORD_FILE")
+    files = {
+        "ssl_ca_certs": settings.redis_ca_file,
+        "ssl_certfile": settings.redis_cert_file,
+        "ssl_keyfile": settings.redis_key_file or settings.redis_cert_file,
+    }
+    more = {name: str(file) for name, file in files.items() if file is not None}
+    if not settings.redis_check_hostname:
+        more["ssl_check_hostname"] = "false"
+    if password is None and not more:
+        return settings.redis
+    parts = urlsplit(settings.redis)
+    if password is not None:
+        user, _, host = parts.netloc.rpartition("@")
+        parts = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}")
+    query = "&".join(filter(None, (parts.query, urlencode(more))))
+    return urlunsplit(parts._replace(query=query))
