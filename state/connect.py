@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import hiredis
 from redis.asyncio import Connection, ConnectionPool, Redis
@@ -21,11 +21,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from rules.errors import Fenced, SegueError, ServiceError, SettingsError, StateError
+from state.cluster import Cluster, Place
+from state.servers import OneServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from urllib.parse import SplitResult
 
     from redis.asyncio.connection import AbstractConnection
+
+    from state.servers import Servers
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -34,15 +39,21 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 REPLY_TIMEOUT_S = 10.0
+DEFAULT_PORT = 6379
 LEAST_ATTEMPT_S = 1.0
 MAX_CONNECTIONS = 1000
+CLUSTER = "+cluster"
+CLUSTER_EXAMPLE = "redis+cluster://host:6379,host2:6379"
 
 # What a server says while something passes by itself: loading its file, busy with a script, failing over.
-_PASSING = frozenset({"LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS"})
+_PASSING = frozenset(
+    ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "ASK", "READONLY", "NOREPLICAS")
+)
 
 _REMEDIES = {
     "OOM": "it is at its memory limit; raise its maxmemory",
     "MISCONF": "it cannot write its files; free its disk",
+    "CROSSSLOT": "this is a defect: keys of two slots in one command",
     "NOPERM": "give its user all commands on the keys of this app",
     "NOAUTH": "put a user and password into SEGUE_REDIS",
     "WRONGPASS": "correct the user and password in SEGUE_REDIS",
@@ -50,13 +61,13 @@ _REMEDIES = {
 
 
 class Link:
-    """A pool of connections to one server, and the patience to wait for it."""
+    """Connections to one server or to those of a cluster, and the patience to wait for them."""
 
     def __init__(self, url: str, patience_s: float) -> None:
         """Read the address; nothing is sent yet. Raise `SettingsError` where it is none."""
         self.address = _address(url)
-        self.client, reply_timeout_s = _client(url, self.address)
-        self.execute: Callable[..., Awaitable[Any]] = self.client.execute_command
+        self.servers, reply_timeout_s = _servers(url, self.address)
+        self.execute: Callable[..., Awaitable[Any]] = self.servers.execute
         self._patience_s = patience_s
         # a server that hangs is given up on when patience ends, one that is slow has a second
         self._attempt_s = min(reply_timeout_s, max(patience_s, LEAST_ATTEMPT_S))
@@ -79,14 +90,14 @@ class Link:
                     raise self._explained(what, error) from error
                 if pause_s == FIRST_PAUSE_S:
                     logger.warning("%s: %s (%s); trying again", what, self.address, error)
-                if _word(error) == "READONLY":  # a failover: the name may stand for another server by now
-                    await self.client.connection_pool.disconnect(inuse_connections=False)
+                if self.servers.is_cluster or _word(error) == "READONLY":  # a failover
+                    await self.servers.forget()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self.client.aclose()
+        await self.servers.aclose()
 
     def _explained(self, what: str, error: RedisError | TimeoutError) -> SegueError:
         text, word = str(error) or "no reply", _word(error)
@@ -129,15 +140,54 @@ def _address(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _client(url: str, address: str) -> tuple[Redis, float]:
-    """Build the client, and say how many seconds it may wait for a reply.
+def _servers(url: str, address: str) -> tuple[Servers, float]:
+    """Return what stands behind the URL, and say how many seconds it may wait for a reply.
 
     The one place that knows which kinds of server there are.
     """
+    parts = urlsplit(url)
+    if not parts.scheme.endswith(CLUSTER):
+        client, reply_timeout_s = _client(url, address)
+        return OneServer(client, address), reply_timeout_s
+    seeds = _seeds(parts, address)
+    # the pool of each server is made when it is needed; this one shows that the rest of the URL will do
+    _, reply_timeout_s = _client(_url_of(parts, seeds[0]), address)
+    return Cluster(seeds, lambda place: _client(_url_of(parts, place), str(place))[0]), reply_timeout_s
+
+
+def _seeds(parts: SplitResult, address: str) -> list[Place]:
+    if parts.path not in {"", "/", "/0"} or "db=" in parts.query:
+        message = f"SEGUE_REDIS {address!r}: a cluster has database 0 only; write {CLUSTER_EXAMPLE}"
+        raise SettingsError(message)
+    found = []
+    for text in parts.netloc.rpartition("@")[2].split(","):
+        try:
+            one = urlsplit(f"//{text.strip()}")
+            found.append(Place(one.hostname or "", one.port or DEFAULT_PORT))
+        except ValueError as error:
+            message = f"SEGUE_REDIS {address!r}: {text!r}: {error}; write {CLUSTER_EXAMPLE}"
+            raise SettingsError(message) from error
+        if not found[-1].host:
+            message = f"SEGUE_REDIS {address!r}: {text!r} is no host and port; write {CLUSTER_EXAMPLE}"
+            raise SettingsError(message)
+    return found
+
+
+def _url_of(parts: SplitResult, place: Place) -> str:
+    """Return the URL of one server of a cluster: the same user and options for each."""
+    user = parts.netloc.rpartition("@")[0]
+    netloc = f"{user}@{place}" if user else str(place)
+    return urlunsplit(parts._replace(scheme=parts.scheme.removesuffix(CLUSTER), netloc=netloc, path="/0"))
+
+
+def _client(url: str, address: str) -> tuple[Redis, float]:
+    """Build the client of one server, and say how many seconds it may wait for a reply."""
     try:
         options: dict[str, Any] = dict(parse_url(url))
     except ValueError as error:
-        message = f"SEGUE_REDIS {address!r}: {error}; write redis://host:6379/0, or rediss:// for TLS"
+        message = (
+            f"SEGUE_REDIS {address!r}: {error}; write redis://host:6379/0, rediss:// for TLS, or {CLUSTER_EXAMPLE}"
+        )
         raise SettingsError(message) from error
     # Ours, in place of redis-py's, which sends under `asyncio.wait_for`: in Python 3.11 that may swallow a
     # cancellation (cpython issue 86296), and it makes a task for each command.

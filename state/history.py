@@ -19,11 +19,13 @@ from state.connect import Link
 from state.keys import Keys
 from state.packed_history import pack, unpack
 from state.scripts import Script
+from state.servers import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from state.scripts import Argument
+    from state.servers import Command
 
 log = logging.getLogger(__name__)
 
@@ -141,13 +143,13 @@ class History:
         """Return what entered and left each segment, over all partitions; raises `ServiceError`, `StateError`."""
         numbers = list(partitions)
 
-        async def attempt() -> list[Any]:
-            async with self._link.client.pipeline(transaction=False) as pipe:
-                for partition in numbers:
-                    pipe.execute_command("HMGET", self._names.history(partition), "offset", "read_to")
-                    pipe.execute_command("HGETALL", self._names.flows(partition)[0])
-                found: list[Any] = await pipe.execute()
-                return found
+        commands: list[Command] = []
+        for partition in numbers:
+            commands.append(("HMGET", self._names.history(partition), "offset", "read_to"))
+            commands.append(("HGETALL", self._names.flows(partition)[0]))
+
+        async def attempt() -> Sequence[Any]:
+            return checked(await self._link.servers.pipe(commands))
 
         replies = await self._link.patiently("read what entered and left", attempt)
         places = [

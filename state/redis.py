@@ -6,27 +6,29 @@ call may be repeated without harm; `Link.patiently` does, while the server is aw
 
 from __future__ import annotations
 
+import functools
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from redis.exceptions import NoScriptError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from rules.errors import StateError
 from state import scripts
 from state.connect import Link
-from state.durability import must_wait
+from state.durability import Synced, must_wait
 from state.keys import Keys
+from state.scans import scan_all, scan_slot
+from state.servers import checked
 from state.store import NO_OFFSET, ActiveRuleset, Backlog, Commit, Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from state.scripts import Argument, Script
+    from state.servers import Command
 
 SLICE = 1000  # keys in one command: a longer one would keep other partitions waiting
-SYNC_TIMEOUT_MS = 5_000
 
 _topics = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -37,7 +39,7 @@ class RedisStore:
     Parameters
     ----------
     url
-        `redis://host:port/db`, `rediss://…` for TLS or `unix://…`.
+        `redis://host:port/db`, `rediss://…` for TLS, `unix://…`, or `redis+cluster://host:port,host:port`.
     app
         The app id: every key begins with it and a colon.
     patience_s
@@ -45,27 +47,43 @@ class RedisStore:
         takes 10 s at most (`?socket_timeout=` in the URL changes that).
     require_durable
         Refuse, at start, a server that may lose what it acknowledged.
+    replicas
+        So many replicas must have a commit, a take-over or an activation before it counts as done.
+    replicas_patience_ms
+        For how long one attempt waits for them; it is repeated within `patience_s`.
     """
 
-    def __init__(self, url: str, app: str, *, patience_s: float = 30.0, require_durable: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        app: str,
+        *,
+        patience_s: float = 30.0,
+        require_durable: bool = True,
+        replicas: int = 0,
+        replicas_patience_ms: int = 1_000,
+    ) -> None:
         """Keep the settings; `start` connects."""
         self._names = Keys(app)
         self._link = Link(url, patience_s)
-        self._client = self._link.client
         self._require_durable = require_durable
-        self._wait = False
+        self._synced = Synced(replicas=replicas, replicas_patience_ms=replicas_patience_ms)
 
     async def start(self) -> None:
         """Connect, see whether the server keeps what it acknowledges, and load the scripts."""
 
         async def attempt() -> bool:
-            wait = await must_wait(self._client, self._link.address, require_durable=self._require_durable)
+            wait, servers = False, self._link.servers
+            for address, client in await servers.each():
+                wait |= await must_wait(
+                    client, address, in_cluster=servers.is_cluster, require_durable=self._require_durable
+                )
             for script in scripts.ALL:
                 await self._link.execute("SCRIPT LOAD", script.source)
             return wait
 
         try:
-            self._wait = await self._link.patiently("connect to Redis", attempt)
+            self._synced = self._synced._replace(file=await self._link.patiently("connect to Redis", attempt))
         except BaseException:
             await self.close()
             raise
@@ -97,7 +115,7 @@ class RedisStore:
 
     async def commit(self, commit: Commit) -> None:
         """Apply all of it, durably, or nothing."""
-        keys, arguments = scripts.commit_call(self._names, commit, prove=self._wait)
+        keys, arguments = scripts.commit_call(self._names, commit, prove=bool(self._synced.commands))
         await self._write(f"commit {commit.number} of partition {commit.partition}", scripts.COMMIT, keys, arguments)
 
     async def due(self, partition: int, before_ms: int, limit: int) -> list[tuple[str, int]]:
@@ -132,7 +150,10 @@ class RedisStore:
         for part in _slices(views):
             keys: list[Argument] = [prefix + customer for customer, _ in part]
             arguments: list[Argument] = [argument for _, (rev, json) in part for argument in (rev, json)]
-            await self._write("write views", scripts.WRITE_VIEWS, keys, arguments, durably=False)
+            if self._link.servers.is_cluster:  # views lie in as many slots as there are customers
+                await self._write_each(scripts.WRITE_VIEWS, keys, arguments)
+            else:
+                await self._write("write views", scripts.WRITE_VIEWS, keys, arguments, durably=False)
 
     async def view(self, customer: str) -> bytes | None:
         """Return the customer's view as chat tools read it."""
@@ -144,7 +165,10 @@ class RedisStore:
         found: list[bytes | None] = []
         for at in range(0, len(customers), SLICE):
             keys = [self._names.view_prefix + customer for customer in customers[at : at + SLICE]]
-            found += await self._ask("read views", "MGET", *keys)
+            if self._link.servers.is_cluster:
+                found += await self._pipe("read views", [("GET", key) for key in keys])
+            else:
+                found += await self._ask("read views", "MGET", *keys)
         return found
 
     async def sizes(self, partitions: Sequence[int]) -> dict[str, int]:
@@ -159,11 +183,17 @@ class RedisStore:
     async def customers(self, partition: int, cursor: int, limit: int) -> tuple[int, list[str]]:
         """Scan the partition's customers. An id may come twice; each that stays throughout comes at least once."""
         prefix, pattern = self._names.profile_prefix(partition), self._names.scan_pattern(partition)
-        return await self._scan("scan customers", prefix, pattern, cursor, limit)
+        head = self._names.head(partition)
+        found = await self._link.patiently(
+            "scan customers", lambda: scan_slot(self._link, head, pattern, cursor, limit)
+        )
+        return _without(prefix, found)
 
     async def viewed(self, cursor: int, limit: int) -> tuple[int, list[str]]:
         """Scan all customers who have a view. An id may come twice; each that stays throughout comes at least once."""
-        return await self._scan("scan views", self._names.view_prefix, self._names.view_pattern, cursor, limit)
+        pattern = self._names.view_pattern
+        found = await self._link.patiently("scan views", lambda: scan_all(self._link, pattern, cursor, limit))
+        return _without(self._names.view_prefix, found)
 
     async def active_ruleset(self) -> ActiveRuleset | None:
         """Return the active ruleset, None where none was applied yet."""
@@ -173,26 +203,43 @@ class RedisStore:
 
     async def activate(self, version: str, source: str, *, only_first: bool = False) -> ActiveRuleset:
         """Make it active under the next number, durably; return what is active afterwards."""
-        arguments: list[Argument] = [version, source, int(only_first), int(self._wait)]
+        arguments: list[Argument] = [version, source, int(only_first), int(bool(self._synced.commands))]
         fields = await self._write("apply a ruleset", scripts.ACTIVATE, [self._names.rules], arguments)
         return _ruleset(self._names.rules, fields)
 
     async def drop(self) -> None:
         """Remove every key of this app, and no other."""
-        cursor = 0
+        what, cursor = "drop the app's keys", 0
+        scan = functools.partial(scan_all, self._link, self._names.everything)
         while True:
-            asked = ("SCAN", cursor, "MATCH", self._names.everything, "COUNT", SLICE)
-            following, keys = await self._ask("drop the app's keys", *asked)
-            if keys:
-                await self._ask("drop the app's keys", "UNLINK", *keys)
-            cursor = int(following)
+            cursor, keys = await self._link.patiently(what, functools.partial(scan, cursor, SLICE))
+            if self._link.servers.is_cluster:
+                await self._pipe(what, [("UNLINK", key) for key in keys])
+            elif keys:
+                await self._ask(what, "UNLINK", *keys)
             if cursor == 0:
                 return
 
-    async def _scan(self, what: str, prefix: str, pattern: str, cursor: int, limit: int) -> tuple[int, list[str]]:
-        following, keys = await self._ask(what, "SCAN", cursor, "MATCH", pattern, "COUNT", limit)
-        skip = len(prefix.encode())
-        return int(following), [key[skip:].decode() for key in keys]
+    async def _pipe(self, what: str, commands: Sequence[Command]) -> list[Any]:
+        async def attempt() -> list[Any]:
+            return list(checked(await self._link.servers.pipe(commands)))
+
+        return await self._link.patiently(what, attempt) if commands else []
+
+    async def _write_each(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> None:
+        """Run a script that takes two arguments a key, for each key by itself."""
+        calls: list[Command] = [
+            ("EVALSHA", script.sha, 1, key, *arguments[2 * at : 2 * at + 2]) for at, key in enumerate(keys)
+        ]
+
+        async def attempt() -> None:
+            replies = await self._link.servers.pipe(calls)
+            if any(isinstance(reply, NoScriptError) for reply in replies):
+                await self._link.execute("SCRIPT LOAD", script.source)
+                replies = await self._link.servers.pipe(calls)
+            checked(replies)
+
+        await self._link.patiently("write views", attempt)
 
     async def _ask(self, what: str, *command: Argument) -> Any:
         return await self._link.patiently(what, lambda: self._link.execute(*command))
@@ -202,28 +249,27 @@ class RedisStore:
     ) -> Any:
         async def attempt() -> Any:
             try:
-                return await self._run(script, keys, arguments, wait=durably and self._wait)
+                return await self._run(script, keys, arguments, durably=durably)
             except NoScriptError:  # the server is new to the script, or was restarted
                 await self._link.execute("SCRIPT LOAD", script.source)
-                return await self._run(script, keys, arguments, wait=durably and self._wait)
+                return await self._run(script, keys, arguments, durably=durably)
 
         return await self._link.patiently(what, attempt)
 
-    async def _run(self, script: Script, keys: list[Argument], arguments: list[Argument], *, wait: bool) -> Any:
-        """Run the script and, on the same connection, wait until what it wrote is on disk."""
-        if not wait:
-            return await self._link.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
-            pipe.execute_command("WAITAOF", 1, 0, SYNC_TIMEOUT_MS)
-            answer, synced = await pipe.execute(raise_on_error=False)
-        for reply in (answer, synced):
-            if isinstance(reply, Exception):
-                raise reply
-        if synced[0] < 1:
-            message = f"its append-only file was not synced within {SYNC_TIMEOUT_MS} ms"
-            raise RedisTimeoutError(message)
+    async def _run(self, script: Script, keys: list[Argument], arguments: list[Argument], *, durably: bool) -> Any:
+        """Run the script and, on the same connection, wait until what it wrote is where it must be."""
+        call = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        waits = self._synced.commands if durably else []
+        if not waits:
+            return await self._link.execute(*call)
+        answer, *counts = checked(await self._link.servers.pipe([call, *waits]))
+        self._synced.check(counts)
         return answer
+
+
+def _without(prefix: str, found: tuple[int, list[bytes]]) -> tuple[int, list[str]]:
+    skip = len(prefix.encode())
+    return found[0], [key[skip:].decode() for key in found[1]]
 
 
 def _slices(views: Mapping[str, tuple[int, bytes]]) -> Iterator[list[tuple[str, tuple[int, bytes]]]]:

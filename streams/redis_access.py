@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from streams.broker_access import secret_of
 
 if TYPE_CHECKING:
     from streams.settings import Settings
+
+
+class Durability(TypedDict):
+    """What `state.redis.RedisStore` takes of when a write counts."""
+
+    require_durable: bool
+    replicas: int
+    replicas_patience_ms: int
+
+
+def durability_of(settings: Settings) -> Durability:
+    """Return when what is written counts: for whoever commits, or moves the active ruleset."""
+    return {
+        "require_durable": settings.redis_durable,
+        "replicas": settings.redis_replicas,
+        "replicas_patience_ms": settings.redis_replicas_patience,
+    }
 
 
 def redis_url(settings: Settings) -> str:

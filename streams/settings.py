@@ -135,8 +135,21 @@ class Settings(BaseSettings):
     broker_check_hostname: bool = Field(True, description="Whether Kafka's certificate must be for the host asked.")
     redis: str = Field(
         "redis://127.0.0.1:6379/0",
-        pattern=r"^(rediss?|unix)://",
-        description="Redis or Valkey: a `redis://`, `rediss://` or cluster URL.",
+        pattern=r"^(rediss?(\+cluster)?|unix)://",
+        description="Redis or Valkey: `redis://host:port/db`, `rediss://` for TLS; a cluster is "
+        "`redis+cluster://host:port,host:port` or `rediss+cluster://`.",
+    )
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="So many replicas of Redis must have a commit before it counts; 0 waits for none (`WAIT`).",
+    )
+    redis_replicas_patience: Patience = Field(
+        1_000, description="How long a commit waits for them before that is logged and they are asked again."
+    )
+    redis_durable: bool = Field(
+        True, description="Refuse a Redis that may lose what it acknowledged; with `false` a worker only warns."
     )
     redis_password: Secret = Field(
         None, description="The password of the user in `SEGUE_REDIS`, where the URL has none."

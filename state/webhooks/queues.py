@@ -15,7 +15,9 @@ from redis.exceptions import NoScriptError
 from rules.errors import StateError
 from state.connect import Link
 from state.keys import Keys
+from state.scans import run_of
 from state.scripts import Script
+from state.servers import checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -276,8 +278,13 @@ class RedisQueues:
         return int(found[0] or 0)
 
     async def run_id(self) -> str:
-        """Return what tells one run of the server from another."""
-        return str((await self._pipe("ask for the server's run", [("INFO", "server")]))[0]["run_id"])
+        """Return what tells one run of the server from another; of a cluster, of any of its servers."""
+
+        async def attempt() -> str:
+            clients = [client for _, client in await self._link.servers.each()]
+            return run_of([await client.info("server") for client in clients])
+
+        return await self._link.patiently("ask for the server's run", attempt)
 
     async def dead(self, partition: int, endpoint: str, newest: int = 0) -> list[Dead]:
         """Return the spent deliveries kept of an endpoint in a partition, the oldest first; all, or so many newest."""
@@ -308,27 +315,17 @@ class RedisQueues:
         """Return the replies to commands of one partition; those whose script the server does not know go again."""
 
         async def attempt() -> list[Any]:
-            replies = await self._once(commands)
+            replies = await self._link.servers.pipe(commands)
             unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if unknown:
                 for script in (_ENQUEUE, _SETTLE, _DUE, _RESEND):
                     await self._link.execute("SCRIPT LOAD", script.source)
-                again = await self._once([commands[index] for index in unknown])
+                again = await self._link.servers.pipe([commands[index] for index in unknown])
                 for index, reply in zip(unknown, again, strict=True):
                     replies[index] = reply
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
-            return replies
+            return list(checked(replies))
 
         return await self._link.patiently(what, attempt) if commands else []
-
-    async def _once(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        async with self._link.client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            replies: list[Any] = await pipe.execute(raise_on_error=False)
-            return replies
 
 
 def _call(script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> tuple[Any, ...]:

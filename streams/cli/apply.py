@@ -11,7 +11,7 @@ from rules.load import load_ruleset
 from state.redis import RedisStore
 from streams.cli.frame import run, say
 from streams.cli.options import PATIENCE_S, AppIdOption, RedisOption, settings_of
-from streams.redis_access import redis_url
+from streams.redis_access import durability_of, redis_url
 
 if TYPE_CHECKING:
     from rules.ruleset import Ruleset
@@ -33,7 +33,7 @@ def apply(path: PathArgument, *, redis: RedisOption = None, app_id: AppIdOption 
 
 
 async def _apply(settings: Settings, ruleset: Ruleset) -> None:
-    store = RedisStore(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
+    store = RedisStore(redis_url(settings), settings.app_id, patience_s=PATIENCE_S, **durability_of(settings))
     await store.start()
     try:
         before = await store.active_ruleset()

@@ -24,7 +24,7 @@ from streams.cli.options import (
     settings_of,
 )
 from streams.pulse import END_S, Pulse
-from streams.redis_access import redis_url
+from streams.redis_access import durability_of, redis_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,7 +72,7 @@ async def _work(settings: Settings, *, from_scratch: bool, accept_rollback: bool
         end_s = END_S + settings.revoke_deadline / 1000
         pulse = stack.enter_context(Pulse(beats, settings.stall_deadline / 1000, end_s=end_s))
         probes = await stack.enter_async_context(_probing(settings))
-        store = RedisStore(redis_url(settings), settings.app_id)
+        store = RedisStore(redis_url(settings), settings.app_id, **durability_of(settings))
         await store.start()
         stack.push_async_callback(store.close)
         ruleset = await _ruleset(settings, store)

@@ -20,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rules.errors import Fenced, SegueError, ServiceError, SettingsError, StateError
 from state import connect
 from state.connect import Link
+from state.servers import OneServer
 
 
 class Server:
@@ -128,6 +129,8 @@ def test_a_url_that_is_none_is_an_error_that_names_the_setting(url: str) -> None
 
 
 def test_nothing_in_the_url_makes_the_client_decode_or_retry() -> None:
-    options = Link("redis://h?decode_responses=true&protocol=3&db=4", 1).client.connection_pool.connection_kwargs
+    servers = Link("redis://h?decode_responses=true&protocol=3&db=4", 1).servers
+    assert isinstance(servers, OneServer)
+    options = servers.client.connection_pool.connection_kwargs
     assert (options["decode_responses"], options["protocol"], options["db"]) == (False, 2, 4)
     assert options["retry"].get_retries() == 0

@@ -64,6 +64,7 @@ def test_a_file_elsewhere(tmp_path: Path) -> None:
         ("SEGUE_BROKER", "a:9092, b:9093", "broker", "a:9092,b:9093"),
         ("SEGUE_BROKER", "[::1]:9092", "broker", "[::1]:9092"),
         ("SEGUE_REDIS", "rediss://u:p@h:1/2", "redis", "rediss://u:p@h:1/2"),
+        ("SEGUE_REDIS", "redis+cluster://u:p@h:1,i:2", "redis", "redis+cluster://u:p@h:1,i:2"),
         ("SEGUE_ALLOW_CREATE_TIME", "true", "allow_create_time", True),
         ("SEGUE_HTTP_PORT", "0", "http_port", 0),
     ],
@@ -133,6 +134,7 @@ def test_a_file_that_is_not_there_is_named() -> None:
     [
         ("redis://h:1/2", "redis://h:1/2"),
         ("redis://:secret@h:1/2", "redis://:***@h:1/2"),
+        ("redis+cluster://user:secret@h:1,i:2", "redis+cluster://user:***@h:1,i:2"),
         ("rediss://user:se:cret@h:1", "rediss://user:***@h:1"),
         ("redis://user:s@cret@h:1/0", "redis://user:***@h:1/0"),
     ],
