@@ -8,6 +8,7 @@ SegueError
 │   ├── Fenced           another owner (or a newer ruleset) has taken this partition
 │   └── UnknownFormat    a stored profile has a version this code does not know
 ├── ServiceError         a broker or a store refuses, or cannot be reached
+│   ├── AccessError      it is there, and does not let us: user, password, certificate or right
 │   └── TopicError       a topic is missing or not as it must be
 └── ReplayError          a replay cannot be done as asked
 """
@@ -77,6 +78,10 @@ class UnknownFormat(StateError):
 
 class ServiceError(SegueError):
     """A broker or a store refuses, or cannot be reached."""
+
+
+class AccessError(ServiceError):
+    """A broker or a store is there and does not let us in, or not do this: waiting mends nothing."""
 
 
 class TopicError(ServiceError):

@@ -24,6 +24,7 @@ from streams.parts import Parts
 from streams.poison import PoisonLimit
 from streams.producers import plain_producer
 from streams.rejected import RejectedTopic
+from streams.roles import check_rights, workers_rights
 from streams.samples_topic import SamplesTopic
 from streams.signs import Signs
 from streams.snapshots import SnapshotFollower
@@ -81,9 +82,11 @@ async def build_app(
         if broker or store cannot be reached, or the broker cannot keep two publishers apart.
     """
     # before anything is made active; where another ruleset is, and has models, the first take-over looks at theirs
-    findings = [finding for finding in await check_topics(settings, models=bool(ruleset.models)) if finding.fatal]
-    if findings:
-        raise TopicError("\n".join(map(str, findings)))
+    models = bool(ruleset.models)
+    found = await check_topics(settings, models=models)
+    found += await check_rights(settings, workers_rights(settings, models=models))
+    if fatal := [str(finding) for finding in found if finding.fatal]:
+        raise TopicError("\n".join(fatal))
     fence = await _fence(settings, store)
     definitions = await Definitions.begin(store, settings, ruleset)
     log.info("the engine is %s", engine_form())

@@ -26,8 +26,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, ProducerFenced, UnknownError, for_code
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
-from rules.errors import Fenced, ServiceError
+from rules.errors import Fenced
 from streams.broker_access import client_options
+from streams.broker_errors import kept_out, refused
 from streams.producers import MAX_BATCH_BYTES, stop_producer
 
 if TYPE_CHECKING:
@@ -93,11 +94,8 @@ class KafkaFence:
             message = f"partition {partition}: another worker takes it over at this moment"
             raise Fenced(message) from None
         except (KafkaError, TimeoutError) as error:
-            message = (
-                f"partition {partition}: cannot fence the former publisher with transactional id {transactional_id!r}: "
-                f"{error!r}; is the broker up, and may this worker use the id (ACL: TransactionalId, Write)?"
-            )
-            raise ServiceError(message) from error
+            what = f"partition {partition}: cannot fence the former publisher with transactional id {transactional_id}"
+            raise refused(self._settings, what, error) from error
         finally:
             await stop_producer(producer)
         return await KafkaRight.start(self._settings, partition, (pid, producer_epoch), began)
@@ -127,8 +125,7 @@ class KafkaRight:
             await producer.start()
         except KafkaError as error:
             await stop_producer(producer)
-            message = f"partition {partition}: cannot start the publisher: {error!r}; is the broker up?"
-            raise ServiceError(message) from error
+            raise refused(settings, f"partition {partition}: cannot start the publisher", error) from error
         return cls(producer, partition, age)
 
     async def check(self) -> None:
@@ -163,8 +160,7 @@ class EpochFence:
             await producer.start()
         except KafkaError as error:
             await stop_producer(producer)
-            message = f"partition {partition}: cannot start the publisher: {error!r}; is the broker up?"
-            raise ServiceError(message) from error
+            raise refused(self._settings, f"partition {partition}: cannot start the publisher", error) from error
         return EpochRight(producer, partition, epoch, self._store)
 
 
@@ -208,8 +204,8 @@ async def has_producer_ids(settings: Settings) -> bool:
             if for_code(answer.error_code) is not UnknownError:
                 return True
     except KafkaError as error:
-        message = f"{settings.broker}: cannot ask the broker for a producer id: {error!r}; is it up?"
-        raise ServiceError(message) from error
+        what = f"{settings.broker}: cannot ask the broker for a producer id"
+        raise await kept_out(settings, what, error) from error
     finally:
         await client.close()
     return False

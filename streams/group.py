@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from rules.errors import ServiceError
 from streams.broker_access import client_options
+from streams.broker_errors import refused
 
 if TYPE_CHECKING:
+    from rules.errors import ServiceError
     from streams.settings import Settings
 
 
@@ -49,4 +50,5 @@ class Group:
             await consumer.stop()
 
     def _failed(self, error: KafkaError) -> ServiceError:
-        return ServiceError(f"{self._topic}: cannot ask the broker for offsets: {error!r}; is it up?")
+        what = f"{self._topic}: cannot ask the broker for offsets of group {self._group}"
+        return refused(self._settings, what, error)

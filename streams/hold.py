@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from rules.errors import Fenced, ServiceError
+from rules.errors import AccessError, Fenced, ServiceError
 from streams.tenure import Tenure, TenureOver
 from streams.whereabouts import whereabouts
 
@@ -50,6 +50,8 @@ class Hold:
             began = time.monotonic()
             try:
                 await self._one_tenure()
+            except AccessError:
+                raise  # a right that is missing does not come by trying
             except _PASSING as error:
                 if time.monotonic() - began > _CALM_S:
                     pause_s = _FIRST_PAUSE_S

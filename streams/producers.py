@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from rules.errors import ServiceError
 from streams.broker_access import client_options
+from streams.broker_errors import kept_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,8 +37,7 @@ async def plain_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         try:
             await producer.start()
         except KafkaError as error:
-            message = f"{settings.broker}: cannot reach the broker: {error!r}; is it up, and is SEGUE_BROKER right?"
-            raise ServiceError(message) from error
+            raise await kept_out(settings, f"{settings.broker}: cannot reach the broker", error) from error
         yield producer
     finally:
         await stop_producer(producer)

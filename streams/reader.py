@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from rules.errors import ServiceError, TopicError
 from streams.broker_access import client_options
+from streams.broker_errors import kept_out, refused
 from streams.topics import count_partitions
 
 if TYPE_CHECKING:
@@ -91,8 +92,11 @@ class TopicReader:
     async def __aenter__(self) -> Self:
         """Connect, and stand at the beginning; raises `ServiceError`, or `TopicError` where there is no such topic."""
         try:
-            async with self._patience():
-                await self._consumer.start()
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    await self._consumer.start()
+            except (KafkaError, TimeoutError) as error:
+                raise await kept_out(self._settings, f"{self._topic}: cannot be read", error) from error
             self._places = [TopicPartition(self._topic, partition) for partition in await self._partitions()]
             await self._to_begins()
         except BaseException:
@@ -222,4 +226,4 @@ class TopicReader:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> ServiceError:
-        return ServiceError(f"{self._topic}: cannot be read: {error!r}; is the broker {self._settings.broker} up?")
+        return refused(self._settings, f"{self._topic}: cannot be read at {self._settings.broker}", error)

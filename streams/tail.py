@@ -15,9 +15,10 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from rules.errors import ServiceError, StateError
+from rules.errors import StateError
 from state.store import NO_OFFSET
 from streams.broker_access import client_options
+from streams.broker_errors import refused
 from streams.changes import COMMIT_HEADER, SOURCE_HEADER, source_of
 
 if TYPE_CHECKING:
@@ -155,7 +156,6 @@ async def _consumer(settings: Settings, place: TopicPartition) -> AsyncIterator[
         consumer.assign([place])
         yield consumer
     except (KafkaError, TimeoutError) as error:
-        message = f"{place.topic}/{place.partition}: cannot read: {error!r}; is the broker up?"
-        raise ServiceError(message) from error
+        raise refused(settings, f"{place.topic}/{place.partition}: cannot read", error) from error
     finally:
         await consumer.stop()

@@ -1,13 +1,14 @@
-"""The ids that a broker gives its topics: a topic created anew under its old name has another one.
+"""What a broker says of its topics: their ids (one created anew under its old name has another), and our rights.
 
-aiokafka 0.14 speaks Metadata up to version 5; topic ids come with version 10. So version 12 (Apache Kafka 3.1 and
-later) is written here, for this one question. Source: https://kafka.apache.org/protocol#The_Messages_Metadata
+aiokafka 0.14 speaks Metadata up to version 5; rights come with version 8, topic ids with version 10. So version 12
+(Apache Kafka 3.1 and later) is written here, for this one question. Source:
+https://kafka.apache.org/protocol#The_Messages_Metadata
 """
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, NoError, for_code
@@ -23,8 +24,8 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-from rules.errors import ServiceError
 from streams.broker_access import client_options
+from streams.broker_errors import refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ _METADATA = 3
 _VERSION = 12
 _UUID_BYTES = 16
 _NO_ID = uuid.UUID(int=0)
+_NOT_TOLD = -(2**31)
+_MOST_RIGHTS = 31
 
 
 class _Uuid(AbstractType[uuid.UUID]):
@@ -116,11 +119,23 @@ class _MetadataRequest(Request[_Question]):
         self._names = names
 
     def build(self, request_struct_class: type[_Question]) -> _Question:
-        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, False, {})
+        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, True, {})
 
 
-async def topic_ids(settings: Settings, names: Sequence[str]) -> dict[str, str]:
-    """Return name -> id of those topics that have one; a broker too old for ids gives none.
+class About(NamedTuple):
+    """What a broker says of a topic.
+
+    `rights` are the numbers of Kafka's AclOperation that we may do, None where it does not tell; `error` is why the
+    rest is not told.
+    """
+
+    id: str | None
+    rights: frozenset[int] | None
+    error: type[KafkaError] | None
+
+
+async def about_topics(settings: Settings, names: Sequence[str]) -> dict[str, About]:
+    """Return what the broker says of each topic; a broker too old for the question says nothing of any.
 
     Raises `ServiceError`.
     """
@@ -131,8 +146,28 @@ async def topic_ids(settings: Settings, names: Sequence[str]) -> dict[str, str]:
     except (IncompatibleBrokerVersion, NotImplementedError):
         return {}
     except KafkaError as error:
-        message = f"{settings.broker}: cannot ask the broker for the ids of its topics: {error!r}; is it up?"
-        raise ServiceError(message) from error
+        what = f"{settings.broker}: cannot ask the broker about its topics"
+        raise refused(settings, what, error) from error
     finally:
         await client.close()
-    return {topic[1]: str(topic[2]) for topic in answer.topics if for_code(topic[0]) is NoError and topic[2] != _NO_ID}
+    return {topic[1]: _about(topic) for topic in answer.topics}
+
+
+async def topic_ids(settings: Settings, names: Sequence[str]) -> dict[str, str]:
+    """Return name -> id of those topics that have one; a broker too old for ids gives none.
+
+    Raises `ServiceError`.
+    """
+    return {name: about.id for name, about in (await about_topics(settings, names)).items() if about.id is not None}
+
+
+def _about(topic: tuple[Any, ...]) -> About:
+    error = for_code(topic[0])
+    if error is not NoError:
+        return About(None, None, error)
+    rights = topic[5]
+    return About(
+        None if topic[2] == _NO_ID else str(topic[2]),
+        None if rights == _NOT_TOLD else frozenset(bit for bit in range(_MOST_RIGHTS) if rights >> bit & 1),
+        None,
+    )

@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
-from rules.errors import ServiceError, TopicError
+from rules.errors import AccessError, TopicError
 from streams.broker_access import client_options
+from streams.broker_errors import kept_out
+from streams.rights import Right, not_allowed
+from streams.topic_ids import about_topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -89,7 +99,7 @@ class Finding:
 
 
 async def create_topics(settings: Settings, *, models: bool = True, webhooks: bool = True) -> list[str]:
-    """Create those that are missing, and return their names; raises `ServiceError` or `TopicError`.
+    """Create those that are missing, and return their names; raises `ServiceError` (`AccessError`, `TopicError`).
 
     Without `models` and `webhooks` those that they need are left out.
     """
@@ -114,6 +124,9 @@ async def create_topics(settings: Settings, *, models: bool = True, webhooks: bo
         if wanted:
             answer: Any = await admin.create_topics(wanted)
             for name, code, text in answer.topic_errors:
+                if for_code(code) in {ClusterAuthorizationFailedError, TopicAuthorizationFailedError}:
+                    message = f"{name}: {not_allowed(settings, name, [Right.CREATE, Right.DESCRIBE])}"
+                    raise AccessError(message)
                 if for_code(code) not in {NoError, TopicAlreadyExistsError}:
                     message = f"{name}: the broker does not create it: {text or for_code(code).__name__}"
                     raise TopicError(message)
@@ -129,16 +142,14 @@ async def check_topics(settings: Settings, *, models: bool, webhooks: bool = Fal
     topics = Topics.named(settings)
     async with _admin(settings) as admin:
         there = await _partitions(admin, topics)
-        findings = [
-            Finding(name, "there is no such topic; `segue topics` creates it")
-            for name in topics.all(models=models, webhooks=webhooks)
-            if name not in there
-        ]
+        findings = await _missing(
+            settings, [name for name in topics.all(models=models, webhooks=webhooks) if name not in there]
+        )
         if models:
-            findings += await _model_findings(admin, topics, there)
+            findings += await _model_findings(admin, settings, topics, there)
         findings += _count_findings(topics, there, settings.partitions)
         if not settings.allow_create_time and topics.events in there:
-            findings += await _time_findings(admin, topics.events)
+            findings += await _time_findings(admin, settings, topics.events)
         return findings
 
 
@@ -178,13 +189,29 @@ def _count_findings(topics: Topics, there: Mapping[str, int], wanted: int) -> li
     return findings
 
 
-async def _model_findings(admin: AIOKafkaAdminClient, topics: Topics, there: Mapping[str, int]) -> list[Finding]:
+async def _missing(settings: Settings, names: Sequence[str]) -> list[Finding]:
+    """Return what is wrong with topics that we do not see."""
+    about = await about_topics(settings, names) if names else {}
+    return [
+        Finding(name, not_allowed(settings, name, [Right.DESCRIBE]))
+        if name in about and about[name].error is TopicAuthorizationFailedError
+        else Finding(name, "there is no such topic; `segue topics` creates it")
+        for name in names
+    ]
+
+
+async def _model_findings(
+    admin: AIOKafkaAdminClient, settings: Settings, topics: Topics, there: Mapping[str, int]
+) -> list[Finding]:
     findings = [
         Finding(name, f"it has {there[name]} partitions: models need it to have 1, for its order; create it anew")
         for name in topics.of_models()
         if there.get(name, 1) != 1
     ]
-    cleanup = (await _config(admin, topics.models)).get(CLEANUP, COMPACT) if topics.models in there else COMPACT
+    config = await _config(admin, topics.models) if topics.models in there else {}
+    if config is None:
+        return [*findings, Finding(topics.models, not_allowed(settings, topics.models, [Right.DESCRIBE_CONFIGS]))]
+    cleanup = config.get(CLEANUP, COMPACT)
     if COMPACT not in cleanup:
         message = (
             f"{CLEANUP} is {cleanup}: the broker would remove models that learn nothing for a while. Run kafka-configs "
@@ -194,8 +221,10 @@ async def _model_findings(admin: AIOKafkaAdminClient, topics: Topics, there: Map
     return findings
 
 
-async def _time_findings(admin: AIOKafkaAdminClient, topic: str) -> list[Finding]:
+async def _time_findings(admin: AIOKafkaAdminClient, settings: Settings, topic: str) -> list[Finding]:
     config = await _config(admin, topic)
+    if config is None:
+        return [Finding(topic, not_allowed(settings, topic, [Right.DESCRIBE_CONFIGS]))]
     if config.get(TIMESTAMP_TYPE) == APPEND_TIME:
         return []
     message = (
@@ -206,9 +235,13 @@ async def _time_findings(admin: AIOKafkaAdminClient, topic: str) -> list[Finding
     return [Finding(topic, message)]
 
 
-async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+async def _config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str] | None:
+    """Return a topic's settings, None where we may not ask for them."""
     answers: list[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    return {entry[0]: entry[1] for answer in answers for resource in answer.resources for entry in resource[4]}
+    resources = [resource for answer in answers for resource in answer.resources]
+    if any(for_code(resource[0]) is TopicAuthorizationFailedError for resource in resources):
+        return None
+    return {entry[0]: entry[1] for resource in resources for entry in resource[4]}
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, int]:
@@ -245,9 +278,6 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except (KafkaError, TimeoutError) as error:
-        message = (
-            f"{settings.broker}: cannot ask the broker for its topics: {error!r}; is it up, and is SEGUE_BROKER right?"
-        )
-        raise ServiceError(message) from error
+        raise await kept_out(settings, f"{settings.broker}: cannot ask the broker for its topics", error) from error
     finally:
         await admin.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from rules.errors import ServiceError, TopicError
+from streams.broker_errors import refused
 from streams.hold import Hold
 from streams.tasks import end
 from streams.tenure import Delivery, Tenure, TenureOver
@@ -208,7 +209,8 @@ class Worker:
             wanted = {tp.partition: offset for found in error.args for tp, offset in found.items()}
             error = out_of_range(self.parts.topics.events, wanted)
         elif isinstance(error, KafkaError):
-            error = ServiceError(f"{self.parts.topics.events}: cannot read: {error!r}; start the worker again")
+            what = f"{self.parts.topics.events}: cannot be read by group {self._app.conf.id}"
+            error = refused(self.parts.settings, what, error)
         if not self._failure.done():
             self._failure.set_exception(error)
 

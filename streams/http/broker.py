@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from rules.errors import ServiceError, TopicError
+from rules.errors import AccessError, ServiceError, TopicError
 from streams.broker_access import client_options
+from streams.broker_errors import kept_out
 from streams.producers import MAX_BATCH_BYTES, stop_producer
+from streams.roles import check_rights, edges_rights
 from streams.tasks import end
 from streams.topics import check_topics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from streams.settings import Settings
 
@@ -30,10 +32,10 @@ _ANSWER_S = 2.0
 class Broker:
     """The broker as the edges see it: `producer` is None until it was reached and its topics are as they must be."""
 
-    def __init__(self, settings: Settings, *, webhooks: bool = False) -> None:
-        """Nothing is connected yet; with `webhooks` their topic must be there too."""
+    def __init__(self, settings: Settings, edges: Collection[str] = ()) -> None:
+        """Nothing is connected yet; `edges` are those that are served: their topics must be there, and be allowed."""
         self._settings = settings
-        self._webhooks = webhooks
+        self._edges = edges
         self.producer: AIOKafkaProducer | None = None
 
     @contextlib.asynccontextmanager
@@ -42,6 +44,8 @@ class Broker:
 
         Raises
         ------
+        AccessError
+            if the broker is there and does not let us in.
         TopicError
             if the broker is there and a topic is missing or not as it must be.
         """
@@ -49,7 +53,7 @@ class Broker:
         try:
             try:
                 await self._connect()
-            except TopicError:
+            except (AccessError, TopicError):
                 raise
             except ServiceError as error:
                 log.warning("%s; trying again", error)
@@ -84,7 +88,8 @@ class Broker:
                 said = str(error)
 
     async def _connect(self) -> None:
-        found = await check_topics(self._settings, models=False, webhooks=self._webhooks)
+        found = await check_topics(self._settings, models=False, webhooks="webhooks" in self._edges)
+        found += await check_rights(self._settings, edges_rights(self._settings, self._edges))
         findings = [finding for finding in found if finding.fatal]
         if findings:
             raise TopicError("\n".join(map(str, findings)))
@@ -101,6 +106,6 @@ class Broker:
             await producer.start()
         except KafkaError as error:
             await stop_producer(producer)
-            message = f"{self._settings.broker}: cannot reach the broker: {error!r}"
-            raise ServiceError(message) from error
+            what = f"{self._settings.broker}: cannot reach the broker"
+            raise await kept_out(self._settings, what, error) from error
         self.producer = producer

@@ -34,6 +34,8 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
     ------
     SettingsError
         if there is no such edge.
+    AccessError
+        if the broker is there and does not let us in.
     TopicError
         if the broker is there and a topic is missing or not as it must be.
     ServiceError
@@ -48,7 +50,7 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
         stack.push_async_callback(store.close)
         keys = KeyRing(store.all)
         await stack.enter_async_context(keys.kept_fresh())
-        broker = Broker(settings, webhooks="webhooks" in (edges or EDGES))
+        broker = Broker(settings, edges or tuple(EDGES))
         await stack.enter_async_context(broker.connected())
         parts = HttpParts(settings, keys, broker)
         app = make_app(parts, {"broker": broker.check, "redis": store.ping})

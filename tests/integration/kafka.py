@@ -91,13 +91,17 @@ class ApacheKafka(Child):
             "auto.create.topics.enable": "false",  # a test that forgets to create its topic is to fail
         }
 
+    def format_options(self) -> Sequence[str]:
+        """Return what more `kafka-storage format` is to do."""
+        return ()
+
     def _format(self) -> None:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         lines = "".join(f"{key}={value}\n" for key, value in self.settings().items())
         properties = self.folder / "new.properties"
         properties.write_text(lines)
         tool = [*_java(), "kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}", "-c", str(properties)]
-        _run(tool, FORMAT_S)
+        _run([*tool, *self.format_options()], FORMAT_S)
         properties.rename(self._properties)  # its being there says that the folder is formatted
 
 
