@@ -16,12 +16,13 @@ from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from rules.errors import Fenced, SegueError, ServiceError, SettingsError, StateError
+from rules.errors import AccessError, Fenced, SegueError, ServiceError, SettingsError, StateError
 from state.cluster import Cluster, Place
+from state.refusals import remedy_of
 from state.servers import OneServer
 
 if TYPE_CHECKING:
@@ -54,9 +55,6 @@ _REMEDIES = {
     "OOM": "it is at its memory limit; raise its maxmemory",
     "MISCONF": "it cannot write its files; free its disk",
     "CROSSSLOT": "this is a defect: keys of two slots in one command",
-    "NOPERM": "give its user all commands on the keys of this app",
-    "NOAUTH": "put a user and password into SEGUE_REDIS",
-    "WRONGPASS": "correct the user and password in SEGUE_REDIS",
 }
 
 
@@ -76,7 +74,7 @@ class Link:
         """Return what `attempt` returns; repeat it, with growing pauses, while the server is away.
 
         Raises `Fenced` and `StateError` as the scripts say so, and `ServiceError` where the server refuses, or stays
-        away for longer than `patience_s`.
+        away for longer than `patience_s`; `AccessError` where it does not let us in, or not do this.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s
@@ -112,14 +110,14 @@ class Link:
                 f"{what}: no answer from {self.address} within {self._patience_s:g} s ({text}); "
                 "start it, or correct SEGUE_REDIS"
             )
-        remedy = _REMEDIES.get(word)
-        if isinstance(error, AuthenticationError | AuthorizationError):
-            remedy = remedy or _REMEDIES["WRONGPASS"]
+        if remedy := remedy_of(error, word):
+            return AccessError(f"{what}: {self.address} does not let us: {text}; {remedy}")
+        remedy = _REMEDIES.get(word, "")
         return ServiceError(f"{what}: {self.address} refuses: {text}" + (f"; {remedy}" if remedy else ""))
 
 
 def _passes(error: RedisError | TimeoutError) -> bool:
-    if isinstance(error, AuthenticationError | AuthorizationError):  # both are ConnectionErrors to redis-py
+    if remedy_of(error, _word(error)):  # what does not let us in is a ConnectionError to redis-py
         return False
     return isinstance(error, RedisConnectionError | RedisTimeoutError | TimeoutError) or _word(error) in _PASSING
 

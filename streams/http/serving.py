@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from rules.errors import SettingsError
+from rules.errors import AccessError, ServiceError, SettingsError
 from state.access import AccessKeys
 from streams.collector import calm_collector
 from streams.http.app import make_app
@@ -35,7 +35,7 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
     SettingsError
         if there is no such edge.
     AccessError
-        if the broker is there and does not let us in.
+        if broker or Redis is there and does not let us in.
     TopicError
         if the broker is there and a topic is missing or not as it must be.
     ServiceError
@@ -46,6 +46,7 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
             message = f"there is no edge {name!r}; there are {', '.join(EDGES)}"
             raise SettingsError(message)
     async with contextlib.AsyncExitStack() as stack:
+        await _let_in(settings)
         store = AccessKeys(redis_url(settings), settings.app_id, patience_s=PATIENCE_S)
         stack.push_async_callback(store.close)
         keys = KeyRing(store.all)
@@ -58,3 +59,16 @@ async def serving(settings: Settings, edges: Sequence[str] = ()) -> AsyncIterato
             app.include_router(await stack.enter_async_context(EDGES[name](parts)))
         stack.enter_context(calm_collector())  # a batch makes thousands of containers, none of them in a cycle
         yield await stack.enter_async_context(listening(app, settings))
+
+
+async def _let_in(settings: Settings) -> None:
+    """Raise `AccessError` where Redis is there and refuses us; one that is away may come later."""
+    store = AccessKeys(redis_url(settings), settings.app_id, patience_s=0)
+    try:
+        await store.all()
+    except AccessError:
+        raise
+    except ServiceError:
+        pass  # whoever asks for a key says so
+    finally:
+        await store.close()

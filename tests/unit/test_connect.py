@@ -17,7 +17,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from rules.errors import Fenced, SegueError, ServiceError, SettingsError, StateError
+from rules.errors import AccessError, Fenced, SegueError, ServiceError, SettingsError, StateError
 from state import connect
 from state.connect import Link
 from state.servers import OneServer
@@ -82,9 +82,9 @@ async def test_what_does_not_pass_in_time_is_an_error_with_address_and_remedy(er
         (ResponseError("WRONGTYPE Operation against"), StateError, "ask: Operation against, at redis://host:1"),
         (OutOfMemoryError("command not allowed", status_code="OOM"), ServiceError, "raise its maxmemory"),
         (ResponseError("MISCONF Errors writing"), ServiceError, "free its disk"),
-        (NoPermissionError("this user may not", status_code="NOPERM"), ServiceError, "give its user all commands"),
-        (AuthenticationError("invalid", status_code="WRONGPASS"), ServiceError, "correct the user and password"),
-        (AuthenticationError("required.", status_code="NOAUTH"), ServiceError, "put a user and password"),
+        (NoPermissionError("this user may not", status_code="NOPERM"), AccessError, "give its user the commands"),
+        (AuthenticationError("invalid", status_code="WRONGPASS"), AccessError, "correct the user in"),
+        (AuthenticationError("required.", status_code="NOAUTH"), AccessError, "put a user into"),
         (ResponseError("unknown command", status_code="ERR"), ServiceError, "redis://host:1 refuses: unknown command"),
     ],
     ids=str,
