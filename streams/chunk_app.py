@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CHUNK_CODEC = "segue-chunk"
 MOST_BYTES_A_FETCH = 4 << 20
+NEVER_S = 10 * 365 * 86_400.0
+"""After so long without a fetch aiokafka leaves the group, and does not join it again before there is one: a spare
+worker, which has nothing to fetch, would be of no use after 17 minutes (Faust's default)."""
 
 
 class Listener(Protocol):
@@ -82,6 +85,7 @@ def chunk_app(settings: Settings, events: str, group: str) -> ChunkApp:
         broker_session_timeout=session_s,
         broker_rebalance_timeout=session_s,
         broker_heartbeat_interval=session_s / 6,
+        broker_max_poll_interval=NEVER_S,
         stream_wait_empty=False,
         agent_supervisor=CrashingSupervisor,
     )

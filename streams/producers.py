@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+import streams.bootstrap  # noqa: F401 - for each client
 from streams.broker_access import client_options
 from streams.broker_errors import kept_out
 

@@ -23,6 +23,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+import streams.bootstrap  # noqa: F401 - for each client
 from rules.errors import AccessError, TopicError
 from streams.broker_access import client_options
 from streams.broker_errors import kept_out

@@ -10,7 +10,7 @@ offset commits stay Faust's. What changes:
 - chunks carry the tenure that was reading when they were fetched, and a number;
 - an error of the client (an offset out of range above all) goes to the listener, and the worker ends.
 
-This module and `streams.fence` alone lean on the insides of Faust (0.15.3) and aiokafka (0.14.0), both pinned;
+This module, `streams.upkeep` and `streams.fence` lean on the insides of Faust (0.15.3) and aiokafka (0.14.0), pinned;
 `tests/unit/test_internals.py` fails when they change.
 """
 
@@ -25,9 +25,12 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
+import streams.bootstrap  # noqa: F401 - for each client
 from rules.errors import Fenced
 from streams.chunk import Chunk
+from streams.upkeep import is_passing, look_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _COMMIT_S = 2.0
+_LOOK_S = 1.0
 _STOP_S = 5.0
 
 
@@ -84,6 +88,15 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._reading: dict[TP, _Reading] = {}
 
+    @Service.task
+    async def _look_after_consumer(self) -> None:
+        """See to it that the consumer's tasks live, and that the group is joined again; runs in the thread's loop."""
+        while not self.should_stop:
+            await asyncio.sleep(_LOOK_S)
+            if self._consumer is not None and (error := look_after(self._consumer)) is not None:
+                self.parent_loop.call_soon_threadsafe(self.app.listener.failed, error)
+                return
+
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         app = self.app
@@ -100,7 +113,13 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> Mapping[TP, list[Chunk]]:
         wanted: Any = Wanted(active_partitions)
-        records = await super()._fetch_records(consumer, wanted, timeout, max_records)
+        try:
+            records = await super()._fetch_records(consumer, wanted, timeout, max_records)
+        except KafkaError as error:
+            if not is_passing(consumer, error):
+                raise
+            await asyncio.sleep(_LOOK_S)
+            return {}
         # no await between the fetch and here: a seek cannot come in between and give them to the next tenure
         return self.chunks(records or {})
 

@@ -85,7 +85,11 @@ class Worker:
 
     async def start(self) -> None:
         """Begin to join the consumer group."""
-        await self._app.start()
+        try:
+            await self._app.start()
+        except KafkaError as error:
+            message = f"{self.parts.settings.broker}: the broker went away while the worker began: {error!r}; is it up?"
+            raise ServiceError(message) from error
         for work in (self._watch_faust(), self.watchdog.run(), self.parts.definitions.watch()):
             task = asyncio.create_task(work)
             task.add_done_callback(self._ended)

@@ -75,6 +75,18 @@ LEANED_ON = {
     "aiokafka.producer.sender:Sender._maybe_wait_for_pid": "577189636b56",
     "aiokafka.producer.sender:Sender._sender_routine": "2380dc5e333d",
     "aiokafka.producer.sender:SendProduceReqHandler.handle_response": "850323cc8f77",
+    # streams/upkeep.py: what fails in silence, and when the group is left
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._push_error_to_user": "743ff515bd7e",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator.check_errors": "ba6ca51ad348",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._coordination_routine": "75273e127d4a",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._heartbeat_routine": "61d010289522",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator.ensure_active_group": "33c84c1a9301",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator.request_rejoin": "f70a261c91c3",
+    "aiokafka.consumer.fetcher:Fetcher._fetch_requests_routine": "2a8ec5932644",
+    # streams/bootstrap.py: when a client counts as started
+    "aiokafka.client:AIOKafkaClient.bootstrap": "198943b004e5",
+    "aiokafka.client:AIOKafkaClient._metadata_update": "06dc51ed3e0d",
+    "aiokafka.client:AIOKafkaClient.coordinator_lookup": "19cc69fb75f8",
     # streams/http/guard.py: what is counted and timed before there is a request
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol": "18fdf324b11b",
     # streams/http/listen.py: starting and stopping it in a loop of ours
