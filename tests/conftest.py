@@ -25,8 +25,9 @@ def pytest_configure() -> None:
     # a shell's background job ignores Ctrl-C, and so would every program that a test starts
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # SEGUE_PROPERTY_* are the tests' own, and are read when their modules are imported, which is later
-    for name in [name for name in os.environ if name.startswith("SEGUE_") and not name.startswith("SEGUE_PROPERTY_")]:
+    # SEGUE_PROPERTY_* and SEGUE_CHAOS* are the tests' own, and are read when their modules are imported, which is later
+    ours = ("SEGUE_PROPERTY_", "SEGUE_CHAOS")
+    for name in [name for name in os.environ if name.startswith("SEGUE_") and not name.startswith(ours)]:
         del os.environ[name]
 
 

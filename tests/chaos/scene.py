@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Broker
 
 RULES = Path(__file__).with_name("rules.yaml")
-TIMES = int(os.environ.get("CHAOS_TIMES", "1"))
+TIMES = int(os.environ.get("SEGUE_CHAOS", "1"))
 """How many times as often as in CI each fault happens."""
 
-RATE = float(os.environ.get("CHAOS_RATE", "400"))
+SEED = os.environ.get("SEGUE_CHAOS_SEED", "")
+"""What random things are drawn from; something else each time where empty."""
+
+RATE = float(os.environ.get("SEGUE_CHAOS_RATE", "400"))
 """Events a second."""
 
 SETTLE_S = 20.0

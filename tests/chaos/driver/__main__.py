@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import secrets
 import sys
 import tempfile
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--calm-every", type=int, default=CALM_EVERY, help="faults until workers must catch up")
     parser.add_argument("--broker", choices=("embedded", "kafka"), default="kafka", help="whose broker")
     given = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that the broker is away is what is wanted
     if strange := set(given.only.split(",")) - set(names):
         parser.error(f"no such kinds of faults: {', '.join(sorted(strange))}")
     return asyncio.run(_runs(given))

@@ -67,8 +67,8 @@ class Step(NamedTuple):
         return f"#{self.number} {self.kind.name}{where} for {self.lasts_s:.2f} s"
 
 
-def plan(seed: str, slots: int, names: Collection[str]) -> Iterator[Step]:
-    """Yield steps without end, of the kinds that are named."""
+def plan(seed: str, slots: int, names: Collection[str], *, brief: bool = False) -> Iterator[Step]:
+    """Yield steps without end, of the kinds that are named; where `brief`, none is longer than some seconds."""
     random = Random(f"{seed} plan")
     kinds = [kind for kind in KINDS if kind.name in names]
     number = 0
@@ -76,12 +76,13 @@ def plan(seed: str, slots: int, names: Collection[str]) -> Iterator[Step]:
         number += 1
         [kind] = random.choices(kinds, [kind.weight for kind in kinds])
         longest = random.random() < 1 / 8
+        mostly_s, longest_s = (BRIEF_S, None) if brief else (kind.lasts_s, kind.longest_s)
         yield Step(
             number=number,
             kind=kind,
             slot=random.randrange(slots),
             pause_s=random.choice((0.0, random.uniform(0, 0.5), random.uniform(0, 3))),
-            lasts_s=random.uniform(*(kind.longest_s if longest and kind.longest_s else kind.lasts_s)),
+            lasts_s=random.uniform(*(longest_s if longest and longest_s else mostly_s)),
             at_work=random.random() < 0.7,
             resets=random.random() < 0.5,
             beside=random.random() < BESIDE,

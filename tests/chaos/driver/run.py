@@ -33,6 +33,8 @@ class Wanted:
     """A run goes on for so long at least, and until there were so many kills."""
     names: Collection[str] = frozenset(kind.name for kind in KINDS)
     calm_every: int = CALM_EVERY
+    brief: bool = False
+    """Whether no fault lasts for more than some seconds, as in CI."""
 
 
 async def run(scene: Scene, broker: Broker, folder: Path, wanted: Wanted) -> None:
@@ -45,7 +47,7 @@ async def run(scene: Scene, broker: Broker, folder: Path, wanted: Wanted) -> Non
             slot.begin()
         async with scene.load.running():
             await stage.calm()
-            steps = plan(wanted.seed, SLOTS, names)
+            steps = plan(wanted.seed, SLOTS, names, brief=wanted.brief)
             await stage.go_through(steps, kills=wanted.kills, seconds=wanted.seconds, calm_every=wanted.calm_every)
         await stage.quiet()
         await scene.settled()

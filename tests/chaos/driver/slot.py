@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from tests.chaos.crew import WorkerProcess
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tests.chaos.driver.timeline import Timeline
     from tests.chaos.driver.wire import Wire
 
+AWAY = re.compile(r"is it up|no answer from|cannot reach")
 POLL_S = 0.05
 RESTART_S = 0.5
 LEAVE_S = 45.0
@@ -44,7 +46,8 @@ class Slot:
         self.valkey_wire = valkey_wire
         self.worker: WorkerProcess | None = None
         self.falls: list[str] = []
-        """Last lines of workers that ended although nobody told them to."""
+        """Last lines of workers that ended although nobody told them to; of those that never began, only if that is
+        not because a service was away: a worker says so at its start and ends."""
         self.kills = self.starts = 0
         self._environment = environment
         self._logs = logs
@@ -65,7 +68,8 @@ class Slot:
         worker = self.worker
         if worker is not None and worker.fell:
             last = last_line(worker.log)
-            self.falls.append(last)
+            if worker.epochs() or not AWAY.search(last):
+                self.falls.append(last)
             self._timeline.say(f"worker of slot {self.number} ENDED BY ITSELF ({worker.log.name}): {last[:300]}")
             worker.close()
             self.worker = worker = None
