@@ -10,7 +10,7 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bou
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos lint format bench bench-models bench-http lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos lint format bench bench-models bench-http bench-storage lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -69,6 +69,10 @@ bench-models: ## the online models beside nightly batches and other peers; one p
 bench-http: ## the HTTP edges under load; one part: make bench-http ARGS='--only lookup'
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.http $(ARGS)
+
+bench-storage: ## what a customer takes in Redis
+	@scripts/setup dev
+	@$(BIN)/python -m benchmarks.storage $(ARGS)
 
 lock: ## pin the newest versions that pyproject.toml allows; needs uv (pip install uv)
 	$(UV_COMPILE) --upgrade --group dev --output-file requirements-dev.lock

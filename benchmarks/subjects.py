@@ -22,7 +22,7 @@ from benchmarks.verdict import check_plain, segue_changes
 from streams.embedded import EmbeddedValkey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from benchmarks.cases import Case
     from benchmarks.load import LoadEvent
@@ -50,9 +50,17 @@ class Failed(Exception):
 
 
 async def measure_segue(
-    broker: Broker, case: Case, load: Sequence[LoadEvent], reference: Reference, profile: Path | None = None
+    broker: Broker,
+    case: Case,
+    load: Sequence[LoadEvent],
+    reference: Reference,
+    profile: Path | None = None,
+    look: Callable[[str, str], Awaitable[None]] | None = None,
 ) -> Figures:
-    """Let a segue worker work through the load; raises `WrongResult` where its changes are not the reference's."""
+    """Let a segue worker work through the load; raises `WrongResult` where its changes are not the reference's.
+
+    `look` is called in the end with the address of the store and the app's id.
+    """
     async with EmbeddedValkey() as valkey, _topics(broker, load) as prefix:
         arguments = [broker.address, valkey.url, str(case.rules), prefix, json.dumps(ends(load))]
         if profile is not None:
@@ -60,6 +68,8 @@ async def measure_segue(
         command = [sys.executable, "-P", str(HERE / "segue_worker.py"), *arguments]
         figures = await _measure(command, dict(os.environ), broker.pid, valkey.pid)
         reference.check(await segue_changes(broker.address, f"{prefix}segment-changes", reference))
+        if look is not None:
+            await look(valkey.url, prefix.rstrip("."))
         return figures
 
 

@@ -27,7 +27,8 @@ class Head(msgspec.Struct, frozen=True):
     `offset` is the next offset to read, `marker` the offset after the last acknowledged change on the change topic;
     both are NO_OFFSET where nothing was stored yet. `ruleset` is the number of the last commit's ruleset (0: none).
     `passed` is the number of the newest ruleset that every customer of the partition stands under (0: none).
-    `topics` maps a topic name to the id the broker gave it, where the broker has ids.
+    `topics` maps a topic name to the id the broker gave it, where the broker has ids, and `<name> partitions` to how
+    many the topic of events had when the app began.
     """
 
     epoch: int = 0

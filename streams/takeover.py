@@ -91,20 +91,34 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
 
 
 async def _check_topics(parts: Parts, partition: int, head: Head) -> Mapping[str, str] | None:
-    """Return the topics' ids where the store lacks them; offsets mean nothing on a topic with another id."""
-    ids = await topic_ids(parts.settings, (parts.topics.events, parts.topics.changes))
+    """Return what the state is to keep of its topics, where it lacks some of it: their ids, and how many partitions.
+
+    Offsets mean nothing on a topic with another id, nor does a customer's state in a partition that the topic's number
+    of partitions does not lead to.
+    """
+    topics, count = parts.topics, f"{parts.topics.events} partitions"
+    ids = await topic_ids(parts.settings, (topics.events, topics.changes))
     if not ids:
         log.info("partition %d: the broker has no topic ids: a topic created anew would go unnoticed", partition)
+    stored, found = head.topics, {**ids, count: str(parts.settings.partitions)}
+    # a partition that is new to the app has no state, the first one has
+    began_with = stored.get(count) or (await parts.store.head(0)).topics.get(count, found[count])
+    if began_with != found[count]:
+        message = (
+            f"{topics.events}: SEGUE_PARTITIONS is {found[count]}, and the app began with {began_with}: with another "
+            "number a customer's records go to another partition than the customer's state. An app keeps the number it "
+            "began with; for another begin a new app, with another SEGUE_APP_ID and SEGUE_TOPIC_PREFIX"
+        )
+        raise StateError(message)
     for name, identity in ids.items():
-        stored = head.topics.get(name, identity)
-        if stored != identity:
+        if stored.get(name, identity) != identity:
             message = (
-                f"{name}: the topic has the id {identity}, the state of partition {partition} belongs to {stored}: the "
-                "topic was deleted and created anew. Give the app another SEGUE_APP_ID, or remove its state and start "
-                "with --from-scratch"
+                f"{name}: the topic has the id {identity}, the state of partition {partition} belongs to "
+                f"{stored[name]}: the topic was deleted and created anew. Give the app another SEGUE_APP_ID, or remove "
+                "its state and start with --from-scratch"
             )
             raise StateError(message)
-    return ids if ids.keys() - head.topics.keys() else None
+    return {**stored, **found} if found.keys() - stored.keys() else None
 
 
 async def _check_offset(parts: Parts, partition: int, head: Head, tail: Tail) -> int:

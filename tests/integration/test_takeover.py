@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
-from rules.errors import StateError
-from state.store import NO_OFFSET
+from rules.errors import StateError, TopicError
+from state.store import NO_OFFSET, Commit
+from streams import app
+from streams.chunk_app import chunk_app
 from streams.tail import TailReader
 from streams.topics import create_topics, delete_topics
 from tests.integration.pipeline import make_pipeline, track
@@ -19,6 +22,7 @@ from tests.integration.test_worker import run
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from streams.chunk_app import ChunkApp
     from tests.integration.conftest import Broker
     from tests.integration.pipeline import Pipeline
 
@@ -65,6 +69,76 @@ async def test_changes_that_retention_removed_are_no_hindrance(make: Make) -> No
     async with pipeline.worker() as worker:
         await worker.applied(ends)
     assert [change["customer_id"] for change in await pipeline.changes()] == ["c2"]
+
+
+@pytest.mark.parametrize("offset", [5, 500])
+async def test_a_stored_offset_beyond_the_end_ends_the_worker(make: Make, offset: int) -> None:
+    """As after a leader was elected that lacked records: the topic is the same, its log is shorter."""
+    pipeline = await make()
+    async with pipeline.worker() as worker:
+        await worker.applied(await pipeline.send(("c1", track("c1", n)) for n in range(3)))
+    store = pipeline.store
+    head = await store.take_over(0)
+    await store.commit(
+        Commit(
+            partition=0,
+            epoch=head.epoch,
+            number=head.number + 1,
+            token="ahead",  # noqa: S106 - no password
+            ruleset=head.ruleset,
+            from_offset=head.offset,
+            next_offset=offset,
+        )
+    )
+    with pytest.raises(StateError, match=rf"\{{0: {offset}\}}.*the topic was truncated"):
+        await run(pipeline)
+    assert (await store.head(0)).offset == offset
+
+
+@pytest.mark.kafka
+# the other partitions' take-overs are cancelled, and aiokafka leaves a connection that it was making unclosed
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_another_number_of_partitions_is_refused(make: Make) -> None:
+    """The setting goes along with the topic, as one who wants more workers might do; nothing of it is applied."""
+    pipeline = await make()
+    async with pipeline.worker() as worker:
+        await worker.applied(await pipeline.send([("c1", track("c1", 1))]))
+    await more_partitions(pipeline, 3)
+    await pipeline.send([("c9", track("c9", 1))], partition=2)
+    more = replace(pipeline, settings=pipeline.settings.model_copy(update={"partitions": 3}))
+    with pytest.raises(StateError, match="SEGUE_PARTITIONS is 3, and the app began with 1"):
+        await run(more)
+    assert [change["customer_id"] for change in await more.changes()] == ["c1"]
+
+
+@pytest.mark.kafka
+async def test_partitions_added_under_a_running_worker_end_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def curious(*given: Any) -> ChunkApp:
+        made = chunk_app(*given)
+        made.conf.consumer_metadata_max_age_ms = 200
+        return made
+
+    monkeypatch.setattr(app, "chunk_app", curious)
+    pipeline = await make()
+    with pytest.raises(TopicError, match="it has more than 1 partitions now"):
+        await run_into_more_partitions(pipeline)
+
+
+async def run_into_more_partitions(pipeline: Pipeline) -> None:
+    async with pipeline.worker() as worker:
+        await worker.applied(await pipeline.send([("c1", track("c1", 1))]))
+        await more_partitions(pipeline, 2)
+        await worker.run()
+
+
+async def more_partitions(pipeline: Pipeline, count: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=pipeline.settings.broker)
+    await admin.start()
+    topics = pipeline.topics
+    try:
+        await admin.create_partitions({name: NewPartitions(count) for name in (topics.events, topics.changes)})
+    finally:
+        await admin.close()
 
 
 async def delete_before(pipeline: Pipeline, topic: str, offset: int) -> None:
