@@ -52,6 +52,15 @@ async def ask(parts: Parts, partitions: Iterable[int]) -> dict[int, Found]:
     return found
 
 
+async def broker_away(parts: Parts) -> str:
+    """Return what the broker said to a client of its own, or that it said nothing; an empty text where it answers."""
+    try:
+        async with asyncio.timeout(PATIENCE_S), _consumer(parts.settings):
+            return ""
+    except (TimeoutError, KafkaError) as error:
+        return f"{parts.settings.broker}: the broker does not answer: {error!r}"
+
+
 async def _look(consumer: AIOKafkaConsumer, topic: str, offsets: dict[int, int], found: dict[int, Found]) -> None:
     """Fetch at each offset, until a record came or the position has passed to the end."""
     left = {TopicPartition(topic, partition): offset for partition, offset in offsets.items()}

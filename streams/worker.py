@@ -12,6 +12,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from rules.errors import ServiceError, TopicError
 from streams.broker_errors import refused
 from streams.hold import Hold
+from streams.inquiry import broker_away
+from streams.joining import watch_joining
 from streams.tasks import end
 from streams.tenure import Delivery, Tenure, TenureOver
 from streams.training import Training
@@ -34,6 +36,9 @@ TRAINED_AT = 0
 
 _MOST_FAILURES = 3
 _WATCH_S = 1.0
+_LEAST_START_S = 60.0
+"""A group takes its time, whatever is expected of a partition."""
+
 _POLL_S = 0.01
 
 
@@ -85,12 +90,16 @@ class Worker:
 
     async def start(self) -> None:
         """Begin to join the consumer group."""
+        settings = self.parts.settings
+        stall_s = max(settings.stall_deadline / 1000, _LEAST_START_S)
         try:
-            await self._app.start()
-        except KafkaError as error:
-            message = f"{self.parts.settings.broker}: the broker went away while the worker began: {error!r}; is it up?"
+            async with asyncio.timeout(stall_s):
+                await self._app.start()
+        except (KafkaError, TimeoutError) as error:
+            message = f"{settings.broker}: the broker went away while the worker began: {error!r}; is it up?"
             raise ServiceError(message) from error
-        for work in (self._watch_faust(), self.watchdog.run(), self.parts.definitions.watch()):
+        joining = watch_joining(lambda: self.joined, self._broker_away, group=settings.app_id, stall_s=stall_s)
+        for work in (self._watch_faust(), self.watchdog.run(), self.parts.definitions.watch(), joining):
             task = asyncio.create_task(work)
             task.add_done_callback(self._ended)
             self._tasks.append(task)
@@ -240,6 +249,9 @@ class Worker:
 
     def _place(self, partition: int) -> Place | None:
         return self._app.chunks.place(partition)
+
+    async def _broker_away(self) -> str:
+        return await broker_away(self.parts)
 
     async def _watch_faust(self) -> None:
         """Fail when Faust has stopped."""
