@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import signal
@@ -29,10 +30,11 @@ class WorkerProcess(Child):
     name = "worker"
     stop_s = 20.0
 
-    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
-        """Take its environment, and the file of its log, which stays when it is gone."""
+    def __init__(self, settings: Mapping[str, str], log: Path, *words: str) -> None:
+        """Take its environment, the file of its log, which stays when it is gone, and options of the command."""
         super().__init__()
         self._settings = settings
+        self._words = words
         self._log = log
         self._told_to_leave = False
 
@@ -41,7 +43,7 @@ class WorkerProcess(Child):
         return self._log
 
     def command(self) -> Sequence[str | Path]:
-        return [SEGUE, "worker"]
+        return [SEGUE, "worker", *self._words]
 
     def environment(self) -> Mapping[str, str]:
         return self._settings
@@ -57,6 +59,11 @@ class WorkerProcess(Child):
     def fell(self) -> bool:
         """Whether it ended although nobody killed it or told it to end."""
         return self._process is not None and self._process.poll() is not None and not self._told_to_leave
+
+    @property
+    def status(self) -> int | None:
+        """What it ended with; None where it runs, or never ran."""
+        return None if self._process is None else self._process.poll()
 
     def epochs(self) -> dict[int, int]:
         """Return the newest epoch of each partition that it took over."""
@@ -93,6 +100,7 @@ class Crew:
         self._partitions = partitions
         self.logs = logs
         self._hired: list[WorkerProcess] = []
+        self._numbers = itertools.count(1)
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,11 +116,10 @@ class Crew:
         """Those that run."""
         return [worker for worker in self._hired if worker.runs]
 
-    async def hire(self, count: int = 1) -> list[WorkerProcess]:
-        """Start workers."""
+    async def hire(self, count: int = 1, *words: str) -> list[WorkerProcess]:
+        """Start workers, with these options."""
         new = [
-            WorkerProcess(self._settings, self.logs / f"worker-{len(self._hired) + number}.log")
-            for number in range(1, count + 1)
+            WorkerProcess(self._settings, self.logs / f"worker-{next(self._numbers)}.log", *words) for _ in range(count)
         ]
         self._hired += new
         for worker in new:
@@ -160,6 +167,18 @@ class Crew:
         """Have a worker end by SIGTERM; it must end well."""
         status = await worker.leave()
         assert status == 0, f"told to end, a worker ended with status {status}; its log is {worker.log}"
+
+    async def refusal(self, worker: WorkerProcess) -> str:
+        """Wait until a worker ends by itself, with an error; return the last line it said, and forget the worker."""
+        deadline = time.monotonic() + SETTLED_S
+        while worker.runs:
+            assert time.monotonic() < deadline, f"it goes on for {SETTLED_S:g} s; its log is {worker.log}"
+            await asyncio.sleep(POLL_S)
+        assert worker.fell, f"it ended because it was told to; its log is {worker.log}"
+        assert worker.status not in {None, 0}, f"it ended well; its log is {worker.log}"
+        self._hired.remove(worker)
+        worker.close()
+        return worker.log.read_text().splitlines()[-1]
 
     async def all_leave(self) -> None:
         """Have all end, one after another."""
