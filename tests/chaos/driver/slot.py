@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from typing import TYPE_CHECKING
 
 from tests.chaos.crew import WorkerProcess
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tests.chaos.driver.timeline import Timeline
     from tests.chaos.driver.wire import Wire
 
-AWAY = re.compile(r"is it up|no answer from|cannot reach")
+AWAY = re.compile(r"cannot ask|is it up|is the broker up|no answer from|cannot reach")
 POLL_S = 0.05
 RESTART_S = 0.5
 LEAVE_S = 45.0
@@ -103,7 +104,7 @@ class Slot:
             if worker is None or worker.fell:
                 return
             status = await worker.leave()
-            if status != 0:
+            if status != 0 and (status != -signal.SIGTERM or worker.log.stat().st_size):  # it may not have begun
                 self.falls.append(f"told to end, it ended with status {status}: {last_line(worker.log)}")
                 self._timeline.say(f"worker of slot {self.number} ENDED BADLY ({worker.log.name}): status {status}")
             worker.close()
