@@ -74,22 +74,34 @@ class ValkeyCluster:
         return f"redis+cluster://{self.masters[0].address},{self.masters[-1].address}"
 
     async def master_of(self, key: str) -> Node:
-        """Return the server that has the key's slot, as the servers themselves say."""
-        slot = key_slot(key.encode())
+        """Return the server that has the key's slot."""
+        found = await self.owner(key)
+        assert found is not None, f"nobody has the slot of {key}"
+        return found
+
+    async def owner(self, key: str) -> Node | None:
+        """Return the server that has the key's slot by its own word; None while there is none that answers."""
         for node in self.nodes:
             with contextlib.suppress(RedisError):
-                for first, last, (_, port, *_), *_ in await node.ask("CLUSTER", "SLOTS"):
-                    if first <= slot <= last:
-                        return next(found for found in self.nodes if found.port == port)
-        message = f"nobody has slot {slot}"
-        raise AssertionError(message)
+                reply = await node.ask("CLUSTER", "NODES")
+                [myself] = [line.split() for line in reply.decode().splitlines() if "myself" in line]
+                if "master" in myself[2] and _has(myself[8:], key_slot(key.encode())):
+                    return node
+        return None
 
     async def another_than(self, node: Node) -> Node:
         """Return a master other than this one."""
         return next(master for master in self.masters if master is not node)
 
-    def replica_of(self, master: Node) -> Node:
-        return self.replicas[self.masters.index(master)]
+    async def replica_now(self, master: Node) -> Node:
+        """Return a server that follows this one."""
+        for node in self.nodes:
+            with contextlib.suppress(RedisError):
+                info = await node.ask("INFO", "replication")
+                if info["role"] == "slave" and info["master_port"] == master.port:
+                    return node
+        message = "nobody follows it"
+        raise AssertionError(message)
 
     async def begin_to_move(self, key: str) -> tuple[Node, Node, int]:
         """Begin to move the key's slot; return from whom, to whom, and which."""
@@ -146,6 +158,12 @@ async def valkey_cluster(*, replicas: bool = False) -> AsyncIterator[ValkeyClust
         for replica in others:
             await until(functools.partial(_is_linked, replica), "the replicas to have all")
         yield ValkeyCluster(masters, others)
+
+
+def _has(ranges: Sequence[str], slot: int) -> bool:
+    """Whether a slot is among those of a server, as CLUSTER NODES writes them; one on the move is in brackets."""
+    bounds = [text.partition("-") for text in ranges if not text.startswith("[")]
+    return any(int(first) <= slot <= int(last or first) for first, _, last in bounds)
 
 
 async def _all_say(nodes: Sequence[Node], words: str) -> bool:
