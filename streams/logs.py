@@ -33,6 +33,9 @@ _SPEAKING_PACKAGES = frozenset(("aiokafka", "redis"))  # by name: `segue check` 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "data", "stack"}
 """Attributes of a record that are no fields of ours; the last three are what uvicorn, Faust and mode add."""
 
+CALM_S = 10.0
+_MOST_LINES = 1_000
+
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -97,10 +100,33 @@ class JsonFormatter(TextFormatter):
             return json.dumps(line, default=str)
 
 
+class Calm(logging.Filter):
+    """Lets each line of the Kafka client pass once in a while: while a broker is away it has a hundred a second."""
+
+    def __init__(self, pause_s: float = CALM_S) -> None:
+        """`pause_s` is for how long a line that was logged is not logged again."""
+        super().__init__()
+        self._pause_s = pause_s
+        self._last_s: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether it passes."""
+        if not record.name.startswith("aiokafka") or record.exc_info:
+            return True
+        line = record.name, record.getMessage()
+        if record.created - self._last_s.get(line, -self._pause_s) < self._pause_s:
+            return False
+        if len(self._last_s) >= _MOST_LINES:
+            self._last_s.clear()
+        self._last_s[line] = record.created
+        return True
+
+
 def begin_logs(level: int, form: Literal["text", "json"], *, others: int = logging.WARNING) -> None:
     """Log to stderr, segue's own from `level` on and what it is made of from `others` on, or `level` where higher."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(TEXT))
+    handler.addFilter(Calm())
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(max(level, others))

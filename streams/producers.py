@@ -16,6 +16,8 @@ from streams.broker_errors import kept_out
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from aiokafka.producer.message_accumulator import MessageAccumulator
+
     from streams.settings import Settings
 
 MAX_BATCH_BYTES = 900_000
@@ -61,5 +63,17 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     with contextlib.suppress(TimeoutError, KafkaError):
         async with asyncio.timeout(_STOP_S):
             await producer._sender.close()  # noqa: SLF001 - there is no public way to give up
-    # the sender puts back what was on its way, so this comes last
-    producer._message_accumulator.fail_all(KafkaConnectionError("the producer was stopped"))  # noqa: SLF001 - likewise
+    _give_up(producer._message_accumulator)  # noqa: SLF001 - the sender puts back what was on its way, so this is last
+
+
+def _give_up(batches: MessageAccumulator) -> None:
+    """Fail all that was not delivered, and leave nothing for asyncio to complain of."""
+    back = [batch for some in batches._batches.values() for batch in some]  # noqa: SLF001 - there is no public way
+    # aiokafka takes a batch that was sent once out of these when its fate is known, though it did so putting it back
+    batches._pending_batches.update(batch for batch in back if batch.retry_count)  # noqa: SLF001 - likewise
+    left = [*back, *batches._pending_batches]  # noqa: SLF001 - likewise
+    batches.fail_all(KafkaConnectionError("the producer was stopped"))
+    for batch in left:
+        for future in (batch.future, batch._drain_waiter):  # noqa: SLF001 - likewise
+            if future.done() and not future.cancelled():
+                future.exception()  # whoever waits has it, too

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+import gc
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -123,12 +124,18 @@ async def test_a_producer_that_cannot_deliver_stops_all_the_same(settings: Setti
     producer = AIOKafkaProducer(bootstrap_servers=settings.broker)
     await producer.start()
     await producer.send_and_wait(topic, b"first", partition=0)
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     await broker.kill()
     try:
         undelivered = await producer.send(topic, b"never", partition=0)
         await asyncio.wait_for(stop_producer(producer), 10)
         with pytest.raises(KafkaError):
             await asyncio.wait_for(undelivered, 1)
+        del undelivered
+        gc.collect()
+        await asyncio.sleep(0)
+        assert complaints == []
     finally:
         await broker.restart()
 

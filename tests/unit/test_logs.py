@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rules.errors import EventRejected, ServiceError
-from streams.logs import TEXT, JsonFormatter, TextFormatter, log_loops_errors, trace_of
+from streams.logs import TEXT, Calm, JsonFormatter, TextFormatter, log_loops_errors, trace_of
 from tests.unit.test_batch import ENGINE, Bench
 
 if TYPE_CHECKING:
@@ -167,6 +167,18 @@ def last_names(node: ast.AST) -> Iterator[str]:
         case _:
             for child in ast.iter_child_nodes(node):
                 yield from last_names(child)
+
+
+def test_a_line_of_the_client_comes_once_in_a_while() -> None:
+    calm = Calm(pause_s=10)
+
+    def passes(at_s: float, name: str, text: str) -> bool:
+        record = logging.makeLogRecord({"name": name, "msg": text, "created": at_s})
+        return bool(calm.filter(record))
+
+    assert [passes(at_s, "aiokafka", "cannot connect") for at_s in (0, 0.1, 9.9, 10, 19, 20)] == [1, 0, 0, 1, 0, 1]
+    assert passes(0.2, "aiokafka", "cannot connect to another")
+    assert all(passes(0, "streams.hold", "partition 3 failed") for _ in range(3))
 
 
 def test_no_call_logs_a_payload() -> None:
