@@ -78,7 +78,7 @@ class Link:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s
-        pause_s = FIRST_PAUSE_S
+        pause_s, said = FIRST_PAUSE_S, None
         while True:
             try:
                 async with asyncio.timeout(self._attempt_s):
@@ -86,8 +86,9 @@ class Link:
             except (RedisError, TimeoutError) as error:
                 if not _passes(error) or loop.time() + pause_s > deadline:
                     raise self._explained(what, error) from error
-                if pause_s == FIRST_PAUSE_S:
-                    logger.warning("%s: %s (%s); trying again", what, self.address, error)
+                if (reason := _reason(error)) != said:  # it was away, now it reads its files: one line each
+                    logger.warning("%s: %s (%s); trying again", what, self.address, str(error) or "no reply")
+                    said = reason
                 if self.servers.is_cluster or _word(error) == "READONLY":  # a failover
                     await self.servers.forget()
             await asyncio.sleep(pause_s)
@@ -120,6 +121,12 @@ def _passes(error: RedisError | TimeoutError) -> bool:
     if remedy_of(error, _word(error)):  # what does not let us in is a ConnectionError to redis-py
         return False
     return isinstance(error, RedisConnectionError | RedisTimeoutError | TimeoutError) or _word(error) in _PASSING
+
+
+def _reason(error: RedisError | TimeoutError) -> str:
+    """Return the server's word for why it does not do it now, nothing where it does not answer."""
+    word = _word(error)
+    return word if word in _PASSING else ""
 
 
 def _word(error: RedisError | TimeoutError) -> str:

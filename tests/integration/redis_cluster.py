@@ -89,6 +89,14 @@ class ValkeyCluster:
                     return node
         return None
 
+    async def replaced(self, key: str, dead: Node) -> None:
+        """Wait until another server has the key's slot."""
+
+        async def met() -> bool:
+            return await self.owner(key) not in {None, dead}
+
+        await until(met, "the replica to take over by itself")
+
     async def another_than(self, node: Node) -> Node:
         """Return a master other than this one."""
         return next(master for master in self.masters if master is not node)

@@ -95,6 +95,13 @@ async def views(http: HttpServer, seq: int) -> dict[str, list[str]]:
 async def test_an_order_is_heard_of_everywhere(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, *, killed: bool
 ) -> None:
+    await an_order_is_heard_of(broker, valkey, topic_prefix, app_id, killed=killed)
+
+
+async def an_order_is_heard_of(
+    broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, *, killed: bool
+) -> None:
+    """Order three times, through everything there is, with or without a worker's death."""
     async with contextlib.AsyncExitStack() as stack:
         tool = await stack.enter_async_context(marketing_tool())
         http = await stack.enter_async_context(http_server(broker, valkey, topic_prefix, app_id, **TO_THIS_MACHINE))

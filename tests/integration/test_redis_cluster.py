@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import pytest_asyncio
@@ -25,12 +25,14 @@ from state.webhooks.queues import Batch, Delivery, Lane, RedisQueues, Settled
 from tests.conformance.store import LAWS, Law, all_customers, everything, take_over
 from tests.integration.pipeline import until
 from tests.integration.redis_cluster import Node, ValkeyCluster, valkey_cluster
+from tests.integration.test_http_end_to_end import an_order_is_heard_of
 from tests.integration.test_store_redis import outcome_of, random_commit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from streams.embedded import EmbeddedValkey
+    from tests.integration.conftest import Broker
 
 pytestmark = pytest.mark.embedded
 
@@ -249,6 +251,13 @@ async def test_history_webhooks_keys_and_secrets(cluster: ValkeyCluster, app_id:
         await store.drop()
         for one in (history, queues, endpoints, keys, tokens, store):
             await one.close()
+
+
+async def test_an_order_is_heard_of_everywhere(
+    broker: Broker, cluster: ValkeyCluster, topic_prefix: str, app_id: str
+) -> None:
+    """`segue worker` and `segue serve` on a cluster: keys, webhooks, the stream, views."""
+    await an_order_is_heard_of(broker, cast("EmbeddedValkey", cluster), topic_prefix, app_id, killed=True)
 
 
 async def test_one_server_of_a_cluster_is_refused_where_the_url_says_no_cluster(cluster: ValkeyCluster) -> None:

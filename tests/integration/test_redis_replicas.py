@@ -179,11 +179,7 @@ async def test_what_was_acknowledged_survives_the_death_of_a_clusters_master(clu
         async def failover() -> None:
             dead = await cluster.master_of(key)
             await dead.kill()
-
-            async def replaced() -> bool:
-                return await cluster.owner(key) not in {None, dead}
-
-            await until_so(replaced, "the replica to take over by itself")
+            await cluster.replaced(key, dead)
             await dead.start()
 
         await acknowledged_through(store, failover)
