@@ -70,8 +70,18 @@ class Link:
         # a server that hangs is given up on when patience ends, one that is slow has a second
         self._attempt_s = min(reply_timeout_s, max(patience_s, LEAST_ATTEMPT_S))
 
-    async def patiently(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def read(self, what: str, *command: Any) -> Any:
+        """Return the reply to a command that only reads one key; it goes over a connection that many reads share.
+
+        Raises as `patiently` does.
+        """
+        attempt_s = self._attempt_s
+        return await self.patiently(what, lambda: self.servers.read(attempt_s, *command), limited=True)
+
+    async def patiently(self, what: str, attempt: Callable[[], Awaitable[T]], *, limited: bool = False) -> T:
         """Return what `attempt` returns; repeat it, with growing pauses, while the server is away.
+
+        One that is `limited` ends in time by itself; any other is cut off.
 
         Raises `Fenced` and `StateError` as the scripts say so, and `ServiceError` where the server refuses, or stays
         away for longer than `patience_s`; `AccessError` where it does not let us in, or not do this.
@@ -81,7 +91,7 @@ class Link:
         pause_s, said = FIRST_PAUSE_S, None
         while True:
             try:
-                async with asyncio.timeout(self._attempt_s):
+                async with asyncio.timeout(None if limited else self._attempt_s):
                     return await attempt()
             except (RedisError, TimeoutError) as error:
                 if not _passes(error) or loop.time() + pause_s > deadline:

@@ -157,7 +157,7 @@ class RedisStore:
 
     async def view(self, customer: str) -> bytes | None:
         """Return the customer's view as chat tools read it."""
-        found: bytes | None = await self._ask("read a view", "GET", self._names.view_prefix + customer)
+        found: bytes | None = await self._link.read("read a view", "GET", self._names.view_prefix + customer)
         return found
 
     async def views(self, customers: Sequence[str]) -> list[bytes | None]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from state.lane import Reads
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
@@ -26,6 +28,9 @@ class Servers(Protocol):
 
     def execute(self, *command: Any) -> Awaitable[Any]:
         """Return the reply to a command; one without a key is each server's, and the first one's reply is returned."""
+
+    def read(self, limit_s: float, *command: Any) -> Awaitable[Any]:
+        """Return the reply to a command that reads one key; raise a `TimeoutError` where there is none in time."""
 
     async def pipe(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies in order, errors among them; those for one server go over one connection, in order."""
@@ -50,6 +55,8 @@ class OneServer:
         self.client = client
         self._address = address
         self.execute = client.execute_command
+        self._reads = Reads(client.connection_pool.make_connection)
+        self.read = self._reads.execute
 
     async def pipe(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies in order, errors among them."""
@@ -61,10 +68,12 @@ class OneServer:
 
     async def forget(self) -> None:
         """Give up the connections that rest: the name may stand for another server by now."""
+        await self._reads.forget()
         await self.client.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
         """Close every connection."""
+        await self._reads.aclose()
         await self.client.aclose()
 
 

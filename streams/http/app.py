@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response
 
 from rules.errors import SegueError
 from streams.http.direct import Direct
 from streams.http.errors import described, flat, make_flat
+from streams.http.front import Front
 from streams.http.gates import Gates
 from streams.http.layers import Cors, TrailingSlash
 from streams.http.lookup.quoted import QuotedIds
@@ -21,6 +21,7 @@ from streams.http.security import describe_keys_and_errors
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from fastapi import FastAPI
     from fastapi.telemetry import TelemetryConfig
 
     from streams.http.parts import HttpParts
@@ -47,7 +48,8 @@ def make_app(parts: HttpParts, checks: Checks) -> FastAPI:
     checks
         What readiness asks: a service's name -> what raises `SegueError` where it does not answer.
     """
-    app = FastAPI(
+    app = Front(
+        parts,
         title="segue",
         summary="Events in, segments out.",
         version="1",

@@ -78,6 +78,11 @@ def flat(status: int, code: str, message: str, *, headers: Mapping[str, str] | N
     return Response(orjson.dumps(content), status, dict(headers or {}), JSON)
 
 
+def internal() -> Response:
+    """Return the answer where nothing was expected to go wrong."""
+    return flat(500, "internal", "this is a defect of segue; its log has the trace")
+
+
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return what OpenAPI is to say of these statuses of a route."""
     return {status: {"model": ErrorAnswer, "description": HTTPStatus(status).phrase} for status in statuses}
@@ -133,7 +138,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _unexpected(_: Request, error: Exception) -> Response:
     del error  # the server logs it with its trace
-    return flat(500, "internal", "this is a defect of segue; its log has the trace")
+    return internal()
 
 
 def path_of(place: Sequence[str | int]) -> str:

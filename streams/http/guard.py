@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from streams.http.connection import EXTENSION, Connection
 from streams.http.errors import flat
+from streams.http.outgoing import Outgoing
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,7 +45,7 @@ class Guard(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Take the connection, or turn it away where there are too many."""
-        super().connection_made(transport)
+        super().connection_made(Outgoing(transport, self.loop))
         self._connection = Connection(transport)
         if len(self.connections) > self.most_connections:
             self._refuse(503, "too_many_connections", "too many connections; come again", retry=True)

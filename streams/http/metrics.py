@@ -40,6 +40,18 @@ class Metrics:
             "segue_ingest_in_flight_bytes", "Bytes of requests that the broker has yet to take.", registry=self.registry
         )
 
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        known = self._known.get((route, method, status))
+        if known is None:
+            known = self.requests.labels(route, method, status), self.seconds.labels(route)
+            self._known[route, method, status] = known
+        count, times = known
+        count.inc()
+        times.observe(seconds)
+
     def text(self) -> bytes:
         """Return all of it in Prometheus's text format."""
         return generate_latest(self.registry)
@@ -52,7 +64,6 @@ class Measured:
         """Wrap an app."""
         self._app = app
         self._metrics = metrics
-        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
@@ -72,12 +83,5 @@ class Measured:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if route != "other" else "any"
-            count, seconds = self._known.get((route, method, status)) or self._learn(route, method, status)
-            count.inc()
             # an answer without end says itself when it began
-            seconds.observe(scope.get("answered_s", time.perf_counter()) - begun)
-
-    def _learn(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        found = self._metrics.requests.labels(route, method, status), self._metrics.seconds.labels(route)
-        self._known[route, method, status] = found
-        return found
+            self._metrics.observe(route, method, status, scope.get("answered_s", time.perf_counter()) - begun)

@@ -12,7 +12,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from rules.errors import ServiceError
+from rules.errors import ServiceError, StateError
 from rules.load import load_text
 from state.engine import Engine
 from state.event import Event
@@ -132,6 +132,33 @@ async def test_the_short_way_and_the_frameworks_answer_the_same(client: httpx.As
             assert short.headers.get("www-authenticate") == long.headers.get("www-authenticate")
     counted = (await client.get("/metrics")).text
     assert counted.count('segue_http_requests_total{method="GET",route="/v1/customers/{id}"') == 4
+
+
+async def test_a_defect_on_the_short_way_is_flat_measured_and_raised_for_the_log(
+    client: httpx.AsyncClient, store: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(customer: str) -> bytes:
+        raise StateError(customer)
+
+    monkeypatch.setattr(store, "view", broken)
+    for path in ("c1", "c1?wait_for_seq=0"):
+        is_flat(await client.get(f"/v1/customers/{path}"), 500, "internal")
+    counted = (await client.get("/metrics")).text
+    assert 'segue_http_requests_total{method="GET",route="/v1/customers/{id}",status="500"} 2.0' in counted
+    raising = httpx.ASGITransport(client._transport.app)  # type: ignore[attr-defined]  # noqa: SLF001 - asked() made it
+    async with httpx.AsyncClient(transport=raising, base_url="http://segue", auth=(READ, "")) as server:
+        with pytest.raises(StateError):
+            await server.get("/v1/customers/c1")
+
+
+async def test_a_page_is_told_that_it_may_read_what_the_short_way_answers(store: Shop) -> None:
+    await store.show("c1")
+    async with asked(store, http_origins=["https://shop.example"]) as client:
+        for customer, status in (("c1", 200), ("nobody", 404)):
+            answer = await client.get(f"/v1/customers/{customer}", headers={"Origin": "https://shop.example"})
+            assert answer.status_code == status
+            assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+        assert "access-control-allow-origin" not in (await client.get("/v1/customers/c1")).headers
 
 
 async def test_many_are_looked_up_at_once(client: httpx.AsyncClient, store: Shop) -> None:

@@ -1,4 +1,4 @@
-"""The insides of Faust, aiokafka and uvicorn that modules of `streams` lean on; each says below which one.
+"""The insides of Faust, aiokafka, uvicorn and redis-py that modules lean on; each says below which one.
 
 A failure here says that an upgrade changed one of them: read the new source against the module that is named, mend
 what must be, run both integration suites, and only then note the new hash.
@@ -92,6 +92,13 @@ LEANED_ON = {
     # streams/http/listen.py: starting and stopping it in a loop of ours
     "uvicorn.server:Server.serve": "112ef41af521",
     "uvicorn.server:Server.shutdown": "9b33c5056299",
+    # state/lane.py: a connection that is taken over once redis-py has opened it
+    "redis.asyncio.connection:AbstractConnection._close": "b016d934cc45",
+    "redis.asyncio.connection:AbstractConnection.__del__": "43833913903d",
+    "redis.asyncio.connection:Connection._connect": "24cd655d5f27",
+    "redis.asyncio.connection:UnixDomainSocketConnection._connect": "c46949736cee",
+    "redis.asyncio.connection:AbstractConnection.connect_check_health": "5cfa2c49e83e",
+    "redis.asyncio.connection:ConnectionPool.make_connection": "d6f95077e241",
     # streams/producers.py: giving up
     "aiokafka.producer.producer:AIOKafkaProducer.stop": "43ef97147111",
     "aiokafka.producer.sender:Sender.close": "f60b3d023d25",
@@ -110,6 +117,7 @@ def source_hash(place: str) -> str:
 
 def test_the_versions_are_the_pinned_ones() -> None:
     assert (version("faust-streaming"), version("aiokafka"), version("uvicorn")) == ("0.15.3", "0.14.0", "0.54.0")
+    assert version("redis") == "8.1.0"
 
 
 @pytest.mark.parametrize("place", LEANED_ON)

@@ -22,11 +22,13 @@ async def view_of(store: Store, customer: str, seq: int, wait_s: float = LONGEST
     It is waited for until it is at least as new as change number `seq`; after `wait_s` what there is is returned.
     Raises `ServiceError`, and `StateError` where it is no view.
     """
+    if not seq:
+        return await store.view(customer)
     loop = asyncio.get_running_loop()
     until, pause_s = loop.time() + wait_s, _FIRST_PAUSE_S
     while True:
         data = await store.view(customer)
-        if not seq or (data is not None and decode_view(customer, data)["seq"] >= seq):
+        if data is not None and decode_view(customer, data)["seq"] >= seq:
             return data
         left_s = until - loop.time()
         if left_s <= 0:
