@@ -11,6 +11,9 @@ _WORDS = {
     "NOAUTH": "put a user into SEGUE_REDIS and its password into SEGUE_REDIS_PASSWORD",
     "WRONGPASS": "correct the user in SEGUE_REDIS and its password",
 }
+_IN_SCRIPT = "ACL failure in script"
+"""How it begins where a command of a script is not allowed; it has no word of its own."""
+
 _EXPIRED = frozenset((9, 10))
 _OTHER_HOST = frozenset((62, 64))
 
@@ -24,6 +27,8 @@ def remedy_of(error: Exception, word: str) -> str:
         return "it does not speak TLS there; write redis:// in SEGUE_REDIS, or another port"
     if tls is not None and "ALERT" in str(tls.reason):
         return "it does not take our certificate; correct SEGUE_REDIS_CERT_FILE"
+    if str(error).startswith(_IN_SCRIPT):
+        return _WORDS["NOPERM"]
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError) or word in _WORDS:
         return _WORDS.get(word, _WORDS["WRONGPASS"])
     return ""

@@ -24,12 +24,12 @@ from streams.parts import Parts
 from streams.poison import PoisonLimit
 from streams.producers import plain_producer
 from streams.rejected import RejectedTopic
-from streams.roles import check_rights, workers_rights
+from streams.roles import check_role, workers_rights
 from streams.samples_topic import SamplesTopic
 from streams.signs import Signs
 from streams.snapshots import SnapshotFollower
 from streams.tail import TailReader
-from streams.topics import Topics, check_topics
+from streams.topics import Topics
 from streams.worker import Worker
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ async def build_app(
     """
     # before anything is made active; where another ruleset is, and has models, the first take-over looks at theirs
     models = bool(ruleset.models)
-    found = await check_topics(settings, models=models)
-    found += await check_rights(settings, workers_rights(settings, models=models))
+    found = await check_role(settings, workers_rights(settings, models=models), models=models)
     if fatal := [str(finding) for finding in found if finding.fatal]:
         raise TopicError("\n".join(fatal))
     fence = await _fence(settings, store)

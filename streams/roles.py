@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiokafka.errors import TopicAuthorizationFailedError
+
 from streams.rights import Right, not_allowed
 from streams.topic_ids import about_topics
-from streams.topics import Finding, Topics
+from streams.topics import Finding, Topics, check_topics
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -47,11 +49,25 @@ def edges_rights(settings: Settings, edges: Collection[str]) -> dict[str, set[Ri
     return rights
 
 
-async def check_rights(settings: Settings, wanted: Mapping[str, Collection[Right]]) -> list[Finding]:
-    """Return which of these rights we lack on topics that we may see; raises `ServiceError`."""
+async def check_role(
+    settings: Settings, wanted: Mapping[str, Collection[Right]], *, models: bool, webhooks: bool = False
+) -> list[Finding]:
+    """Return what keeps us from this work: rights that we lack, and what `check_topics` says of other topics.
+
+    Raises `ServiceError`.
+    """
+    found = await check_topics(settings, models=models, webhooks=webhooks)
+    lacking = await _lacking(settings, wanted)
+    at_fault = {finding.topic for finding in lacking}
+    return [*lacking, *(finding for finding in found if finding.topic not in at_fault)]
+
+
+async def _lacking(settings: Settings, wanted: Mapping[str, Collection[Right]]) -> list[Finding]:
     findings = []
     for name, about in (await about_topics(settings, list(wanted))).items():
-        missing = sorted(right for right in wanted[name] if about.rights is not None and right not in about.rights)
+        hidden = about.error is TopicAuthorizationFailedError
+        told = about.rights if not hidden else frozenset()
+        missing = sorted(right for right in wanted[name] if told is not None and right not in told)
         if missing:
             findings.append(Finding(name, not_allowed(settings, name, missing)))
     return findings

@@ -14,9 +14,8 @@ from rules.errors import AccessError, ServiceError, TopicError
 from streams.broker_access import client_options
 from streams.broker_errors import kept_out
 from streams.producers import MAX_BATCH_BYTES, stop_producer
-from streams.roles import check_rights, edges_rights
+from streams.roles import check_role, edges_rights
 from streams.tasks import end
-from streams.topics import check_topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -88,8 +87,8 @@ class Broker:
                 said = str(error)
 
     async def _connect(self) -> None:
-        found = await check_topics(self._settings, models=False, webhooks="webhooks" in self._edges)
-        found += await check_rights(self._settings, edges_rights(self._settings, self._edges))
+        rights = edges_rights(self._settings, self._edges)
+        found = await check_role(self._settings, rights, models=False, webhooks="webhooks" in self._edges)
         findings = [finding for finding in found if finding.fatal]
         if findings:
             raise TopicError("\n".join(map(str, findings)))

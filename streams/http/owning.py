@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from rules.errors import SegueError, TopicError
 from streams.broker_access import client_options
+from streams.broker_errors import refused
 from streams.topics import count_partitions
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class _Member:
             while not self.leaving:
                 # brings no records, for all is paused, but raises what the group failed of
                 await consumer.getmany(timeout_ms=_POLL_MS)
+        except KafkaError as error:
+            raise refused(self._settings, f"{self._topic}: cannot be shared out", error) from error
         finally:
             joined = works.joined
             await works.end()

@@ -35,7 +35,7 @@ class Certificates:
     """An authority that nobody has asked."""
     client: Path
     client_key: Path
-    """Of the user `worker`, apart."""
+    """Of the user `segue-worker`, apart."""
 
     @classmethod
     def make(cls, folder: Path) -> Certificates:
@@ -51,7 +51,7 @@ class Certificates:
         _write(authority.issue_cert(HOST), made.server)
         _write(authority.issue_cert(HOST, not_after=yesterday), made.expired)
         _write(authority.issue_cert("kafka.example"), made.elsewhere)
-        client = authority.issue_cert("worker.example", common_name="worker")
+        client = authority.issue_cert("worker.example", common_name="segue-worker")
         client.private_key_pem.write_to_path(made.client_key)
         client.cert_chain_pems[0].write_to_path(made.client)
         return made

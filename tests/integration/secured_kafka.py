@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.integration.certificates import Certificates
 
-PASSWORDS = {"worker": "worker-secret", "edge": "edge-secret", "maker": "maker-secret"}
+PASSWORDS = {"segue-worker": "night-shift", "segue-http": "front-door", "segue-maker": "first-day"}
 """User -> password."""
 
 _ALLOW = 3
@@ -40,10 +40,22 @@ class Acl(NamedTuple):
     pattern: int
     operation: int
 
+    @property
+    def is_of_topic(self) -> bool:
+        return self.resource == _RESOURCES["--topic"]
+
+    @property
+    def does(self) -> str:
+        """The operation's name."""
+        return next(name for name, number in _OPERATIONS.items() if number == self.operation)
+
+    @property
+    def kind(self) -> str:
+        """What it is about, as messages call it."""
+        return {2: "topic", 3: "consumer group", 5: "transactional id"}[self.resource]
+
     def __str__(self) -> str:
-        kind = next(option for option, number in _RESOURCES.items() if number == self.resource).strip("-")
-        operation = next(name for name, number in _OPERATIONS.items() if number == self.operation)
-        return f"{operation} {kind} {self.name}"
+        return f"{self.does} {self.kind} {self.name}"
 
 
 class SecuredKafka(ApacheKafka):
