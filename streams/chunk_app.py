@@ -9,14 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import faust
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.serializers import codecs
 from mode.supervisors import CrashingSupervisor
 
+from rules.errors import ServiceError
 from streams.broker_access import faust_credentials
 from streams.transport import ChunkTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aiokafka.cluster import ClusterMetadata
+    from faust.assignor.partition_assignor import MemberAssignmentMapping, MemberMetadataMapping
 
     from streams.chunk import Chunk
     from streams.settings import Settings
@@ -27,6 +32,23 @@ MOST_BYTES_A_FETCH = 4 << 20
 NEVER_S = 10 * 365 * 86_400.0
 """After so long without a fetch aiokafka leaves the group, and does not join it again before there is one: a spare
 worker, which has nothing to fetch, would be of no use after 17 minutes (Faust's default)."""
+
+
+class WholeAssignor(PartitionAssignor):
+    """Faust's, which gives nobody anything where the leader of the group has not heard of the topic yet.
+
+    So it is while a broker that was started again learns what it has; and nobody would ask again for minutes.
+    """
+
+    def assign(  # type: ignore[override]  # as in Faust
+        self, cluster: ClusterMetadata, member_metadata: MemberMetadataMapping
+    ) -> MemberAssignmentMapping:
+        """Return each member's share; where the topic is not known, raise, so that the group is joined again."""
+        events = cast("ChunkApp", self.app).events
+        if not cluster.partitions_for_topic(events):
+            message = f"the broker does not know the topic {events} at the moment"
+            raise ServiceError(message)
+        return super().assign(cluster, member_metadata)
 
 
 class Listener(Protocol):
@@ -88,6 +110,7 @@ def chunk_app(settings: Settings, events: str, group: str) -> ChunkApp:
         broker_max_poll_interval=NEVER_S,
         stream_wait_empty=False,
         agent_supervisor=CrashingSupervisor,
+        PartitionAssignor=WholeAssignor,
     )
     app.events = events
     app.fetch_wait_ms = settings.fetch_wait

@@ -51,6 +51,7 @@ def look_after(consumer: aiokafka.AIOKafkaConsumer) -> Exception | None:
     log.warning("the consumer group's coordinator answered %r; the group is joined again", error)
     with contextlib.suppress(KafkaError):  # taken, and raised
         coordinator.check_errors()
+    consumer._client.force_metadata_update()  # noqa: SLF001 - what it said may be due to what this client knows
     coordinator.request_rejoin()
     return None
 

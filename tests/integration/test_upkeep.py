@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,20 @@ async def test_an_odd_answer_of_the_coordinator_passes(
             for partition in (0, 1):
                 await applied(pipeline, await pipeline.send([("c1", track("c1", 2))], partition=partition))
             assert first.failure is None
+
+
+async def test_a_leader_that_has_not_heard_of_the_topic_gives_nobody_nothing(
+    broker: Broker, topic_prefix: str, app_id: str
+) -> None:
+    pipeline = await make_pipeline(broker, topic_prefix, app_id)
+    async with pipeline.worker() as first:
+        await until(lambda: len(first.partitions) == 2)
+        cluster = consumer_of(first)._client.cluster
+        right, asked = cluster.partitions_for_topic, itertools.count()
+        cluster.partitions_for_topic = lambda topic: right(topic) if next(asked) else None
+        async with pipeline.worker() as second:
+            await until(lambda: len(first.partitions) == len(second.partitions) == 1, within_s=40)
+            assert next(asked) > 1
 
 
 async def test_an_answer_that_no_patience_mends_ends_the_worker(broker: Broker, topic_prefix: str, app_id: str) -> None:

@@ -87,6 +87,11 @@ LEANED_ON = {
     "aiokafka.client:AIOKafkaClient.bootstrap": "198943b004e5",
     "aiokafka.client:AIOKafkaClient._metadata_update": "06dc51ed3e0d",
     "aiokafka.client:AIOKafkaClient.coordinator_lookup": "19cc69fb75f8",
+    # streams/chunk_app.py: what a leader gives out
+    "faust.assignor.partition_assignor:PartitionAssignor.assign": "25f1cbbba9d4",
+    "faust.assignor.partition_assignor:PartitionAssignor._get_copartitioned_groups": "82b7a3764ad5",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator._perform_assignment": "a5cf61fa9732",
+    "aiokafka.consumer.group_coordinator:CoordinatorGroupRebalance._on_join_leader": "c57a3e85197d",
     # streams/http/guard.py: what is counted and timed before there is a request
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol": "18fdf324b11b",
     # streams/http/listen.py: starting and stopping it in a loop of ours
