@@ -129,7 +129,8 @@ class History:
             batch.read_to_ms,
         ]
         packed = await self._packed(zip(customers, stored, entries.values(), strict=True))
-        keys = [self._names.history(partition), *self._names.flows(partition), *customers]
+        never = self._names.never(partition)
+        keys = [self._names.history(partition), *self._names.flows(partition), never, *customers]
         arguments = [*header, *packed, *_flows(batch.changes)]
         await self._run(f"write the history of partition {partition}", keys, arguments)
 

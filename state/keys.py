@@ -58,6 +58,15 @@ class Keys:
         """Return the key of the set of customers whose view is yet to be written."""
         return f"{self.app}:{{{partition}}}:views"
 
+    def never(self, partition: int) -> str:
+        """Return a key that there never is, which scripts name beside those that they write to.
+
+        While a slot of a cluster is moved key by key, a script whose keys are all still there runs, and fails midway
+        where it comes to a key that it has emptied: for the server, that one has moved. One that names a key which is
+        not there is refused before it begins (TRYAGAIN).
+        """
+        return f"{self.app}:{{{partition}}}:never"
+
     def webhooks_of(self, partition: int) -> str:
         """Return the key of the hash with the epoch of who delivers webhooks, and the lanes that there are."""
         return f"{self.app}:{{{partition}}}:webhooks"

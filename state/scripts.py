@@ -41,6 +41,7 @@ def commit_call(names: Keys, commit: Commit, *, prove: bool) -> tuple[list[Argum
         names.outbox(partition),
         names.sizes(partition),
         names.views(partition),
+        names.never(partition),
     ]
     keys += [prefix + customer for customer in commit.profiles]
     body: list[Argument] = list(commit.profiles.values())

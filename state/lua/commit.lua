@@ -1,7 +1,7 @@
 #!lua
 -- One commit of one partition: all of it, or nothing.
 --
--- KEYS  head, due, outbox, sizes, views, then one key for each profile
+-- KEYS  head, due, outbox, sizes, views, one that there never is (`Keys.never`), then one key for each profile
 -- ARGV  the 17 of HEADER below, then the values they count, in the order of BODY:
 --       profiles · due (score, customer) · due to remove · sizes (segment, delta) · outbox · viewed · views
 --
@@ -10,6 +10,7 @@
 -- a script with this first line and no flags. MSET, the one write to profile keys, fails on no type.
 
 local HEADER = 17
+local NAMED = 6 -- keys before those of profiles
 local SLICE = 2000 -- unpack fits 8,000 values on Lua's stack; even, because pairs may not be cut
 local EXACT = 9007199254740992 -- 2^53: from here on, Lua's numbers and sorted set scores skip integers
 
@@ -29,7 +30,7 @@ end
 -- Where each part of the body begins and ends in ARGV.
 local parts, at = {}, HEADER
 for index, count in ipairs({
-  #KEYS - 5, 2 * tonumber(ARGV[12]), tonumber(ARGV[13]), 2 * tonumber(ARGV[14]),
+  #KEYS - NAMED, 2 * tonumber(ARGV[12]), tonumber(ARGV[13]), 2 * tonumber(ARGV[14]),
   tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]),
 }) do
   parts[index] = { first = at + 1, last = at + count }
@@ -56,7 +57,7 @@ end
 
 -- Each right that a write below needs, asked with the arity the command has.
 for _, command in ipairs({
-  { 'HSET', head, 'f', 'v' }, { 'MSET', KEYS[6] or head, 'v' }, { 'ZADD', due, '1', 'm' }, { 'ZREM', due, 'm' },
+  { 'HSET', head, 'f', 'v' }, { 'MSET', KEYS[NAMED + 1] or head, 'v' }, { 'ZADD', due, '1', 'm' }, { 'ZREM', due, 'm' },
   { 'HSET', sizes, 'f', 'v' }, { 'HDEL', sizes, 'f' }, { 'LTRIM', outbox, '1', '2' }, { 'RPUSH', outbox, 'v' },
   { 'SREM', views, 'm' }, { 'SADD', views, 'm' },
 }) do
@@ -128,11 +129,11 @@ if published > 0 then
   redis.call('LTRIM', outbox, published, -1)
 end
 sliced('SREM', views, ARGV, viewed.first, viewed.last)
-for from = 6, #KEYS, SLICE / 2 do
+for from = NAMED + 1, #KEYS, SLICE / 2 do
   local keys_and_values, size = {}, 0
   for index = from, math.min(from + SLICE / 2 - 1, #KEYS) do
     keys_and_values[size + 1] = KEYS[index]
-    keys_and_values[size + 2] = ARGV[profiles.first + index - 6]
+    keys_and_values[size + 2] = ARGV[profiles.first + index - NAMED - 1]
     size = size + 2
   end
   redis.call('MSET', unpack(keys_and_values, 1, size)) -- half the server's time of a SET each

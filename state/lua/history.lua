@@ -1,7 +1,7 @@
 #!lua
 -- Takes a batch of one partition's changes into the history: all of it, or nothing.
 --
--- KEYS  place, totals, minutes, then one key for each customer
+-- KEYS  place, totals, minutes, one that there never is (`Keys.never`), then one key for each customer
 -- ARGV  offset it begins at ('' where none is stored), offset after it, token, instant up to which the log was read
 --       (UTC ms), then one packed history for each customer, then (minute, segment, entered, exited) quadruples
 --
@@ -9,13 +9,14 @@
 -- the last DAY of them. Everything that can fail is checked before the first write.
 
 local HEADER = 4
+local NAMED = 4 -- keys before those of customers
 local SLICE = 2000 -- unpack fits 8,000 values on Lua's stack; even, because pairs may not be cut
 local DAY = 1440
 local MINUTE_MS = 60000
 
 local place, totals, minutes = KEYS[1], KEYS[2], KEYS[3]
 local from_offset, next_offset, token, read_to = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local first_flow = HEADER + (#KEYS - 3) + 1
+local first_flow = HEADER + (#KEYS - NAMED) + 1
 if not read_to or (#ARGV - first_flow + 1) % 4 ~= 0 then
   return redis.error_reply('STATE history.lua got ' .. #ARGV .. ' arguments that do not fit ' .. #KEYS .. ' keys')
 end
@@ -27,7 +28,7 @@ for _, key in ipairs({ place, totals, minutes }) do
   end
 end
 for _, command in ipairs({
-  { 'MSET', KEYS[4] or place, 'v' }, { 'HSET', place, 'f', 'v' }, { 'HSET', totals, 'f', 'v' },
+  { 'MSET', KEYS[NAMED + 1] or place, 'v' }, { 'HSET', place, 'f', 'v' }, { 'HSET', totals, 'f', 'v' },
   { 'HDEL', totals, 'f' }, { 'HSET', minutes, 'f', 'v' }, { 'HDEL', minutes, 'f' },
 }) do
   if not redis.acl_check_cmd(unpack(command)) then
@@ -110,11 +111,11 @@ local function sliced(command, key, values)
   end
 end
 
-for from = 4, #KEYS, SLICE / 2 do
+for from = NAMED + 1, #KEYS, SLICE / 2 do
   local pairs_of = {}
   for index = from, math.min(from + SLICE / 2 - 1, #KEYS) do
     pairs_of[#pairs_of + 1] = KEYS[index]
-    pairs_of[#pairs_of + 1] = ARGV[HEADER + index - 3]
+    pairs_of[#pairs_of + 1] = ARGV[HEADER + index - NAMED]
   end
   redis.call('MSET', unpack(pairs_of))
 end

@@ -1,7 +1,7 @@
 #!lua
 -- Puts deliveries into the queue of one lane (an endpoint in a partition) and moves the lane's place: both or neither.
 --
--- KEYS  partition hash, lane hash, queue, due, last, behind
+-- KEYS  partition hash, lane hash, queue, due, last, behind, one that there never is (`Keys.never`)
 -- ARGV  epoch, lane's name, field of the place, place before, place after, now (ms), how many may wait in all, then
 --       (customer, delivery) pairs
 --

@@ -1,7 +1,7 @@
 #!lua
 -- Moves deliveries from the dead list to the ends of their customers' lines, and returns how many were there.
 --
--- KEYS  partition hash, lane hash, queue, due, last, behind, dead
+-- KEYS  partition hash, lane hash, queue, due, last, behind, dead, one that there never is (`Keys.never`)
 -- ARGV  lane's name, now (ms), then three for each: what the dead list has, customer, delivery
 
 local holder, lane, queue, due, last, behind, dead = unpack(KEYS)

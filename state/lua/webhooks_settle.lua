@@ -1,7 +1,7 @@
 #!lua
 -- Writes what came of attempts in one lane.
 --
--- KEYS  partition hash, lane hash, queue, due, last, behind, tries, dead
+-- KEYS  partition hash, lane hash, queue, due, last, behind, tries, dead, one that there never is (`Keys.never`)
 -- ARGV  epoch, now (ms), how many dead ones are kept, what the last attempt came to, then five for each delivery:
 --       'done',  number, customer, '',    ''
 --       'again', number, customer, tries, due (ms)

@@ -234,7 +234,8 @@ class RedisQueues:
             arguments: list[Argument] = [epoch, lane.name, field, before, after, now_ms, most]
             for delivery in deliveries:
                 arguments += (delivery.customer, _pack(delivery))
-            calls.append(_call(_ENQUEUE, [self._names.webhooks_of(partition), *keys], arguments))
+            named = [self._names.webhooks_of(partition), *keys, self._names.never(partition)]
+            calls.append(_call(_ENQUEUE, named, arguments))
         return [_added(reply) for reply in await self._pipe("enqueue webhooks", calls)]
 
     async def settle(self, partition: int, epoch: int, now_ms: int, settled: Sequence[Settled]) -> list[Following]:
@@ -245,7 +246,7 @@ class RedisQueues:
         calls = []
         for lane, indexes in of_lanes.items():
             keys = [self._names.webhooks_of(partition), *self._keys(lane, *_PARTS)]
-            keys.append(self._names.webhook_dead(partition, lane.endpoint))
+            keys += [self._names.webhook_dead(partition, lane.endpoint), self._names.never(partition)]
             arguments: list[Argument] = [epoch, now_ms, DEAD_KEPT, settled[indexes[-1]].last]
             for index in indexes:
                 arguments += _settling(settled[index])
@@ -302,7 +303,7 @@ class RedisQueues:
         for entry in dead:
             arguments += (_pack(entry), entry.delivery.customer, _pack(entry.delivery))
         keys = [self._names.webhooks_of(lane.partition), *self._keys(lane, "lane", "queue", "due", "last", "behind")]
-        keys.append(self._names.webhook_dead(lane.partition, lane.endpoint))
+        keys += [self._names.webhook_dead(lane.partition, lane.endpoint), self._names.never(lane.partition)]
         return int((await self._pipe("send webhooks again", [_call(_RESEND, keys, arguments)]))[0])
 
     def _key(self, lane: Lane, part: str) -> str:

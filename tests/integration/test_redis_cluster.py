@@ -187,6 +187,32 @@ async def test_a_slot_in_the_middle_of_its_move_is_read_and_a_commit_waits(clust
         await hasty.close()
 
 
+async def test_a_commit_in_a_slot_about_to_move_is_whole_or_waits(cluster: ValkeyCluster, app_id: str) -> None:
+    """All its keys are still there, and it empties some: to the server, those have moved, in mid-script."""
+    store, hasty = await opened(cluster, app_id), await opened(cluster, app_id, patience_s=0.2)
+    try:
+        tenure = await take_over(store, PARTITION)
+        await tenure.commit(outbox=[b"first"], profiles={"c1": b"1"}, due={"c1": 5}, sizes={"vip": 1}, views=["c1"])
+        source, target, slot = await cluster.begin_to_move(f"{app_id}:{TAG}:head")
+        commit = tenure.next(
+            published=1, outbox=[b"second"], profiles={"c1": b"2"}, sizes={"vip": -1}, viewed=["c1"], views=["c1"]
+        )
+        with pytest.raises(ServiceError, match=r"no answer from redis\+cluster://.* within 0.2 s"):
+            await hasty.commit(commit)
+        assert await store.load(PARTITION, ["c1"]) == [b"1"]
+        assert await store.outbox(PARTITION) == [b"first"]
+        waiting = asyncio.create_task(store.commit(commit))
+        await cluster.end_move(source, target, slot)
+        await waiting
+        assert await store.load(PARTITION, ["c1"]) == [b"2"]
+        assert await store.outbox(PARTITION) == [b"second"]
+        assert await store.sizes([PARTITION]) == {}
+    finally:
+        await store.drop()
+        await store.close()
+        await hasty.close()
+
+
 async def test_a_scan_begins_anew_where_the_slot_has_moved(cluster: ValkeyCluster, app_id: str) -> None:
     store = await opened(cluster, app_id)
     try:
