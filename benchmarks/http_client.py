@@ -30,6 +30,8 @@ class Run:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     latencies: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+    """How much too late the client itself woke up, where it had time to sleep."""
 
     @property
     def rate(self) -> float:
@@ -38,7 +40,12 @@ class Run:
 
     def quantile_ms(self, share: float) -> float:
         """Return the latency that this share of requests stays within, in ms."""
-        return statistics.quantiles(self.latencies, n=1000)[round(share * 1000) - 1] * 1000
+        return quantile_ms(self.latencies, share)
+
+
+def quantile_ms(seconds: Sequence[float], share: float) -> float:
+    """Return what this share of the times stays within, in ms."""
+    return statistics.quantiles(seconds, n=1000)[round(share * 1000) - 1] * 1000
 
 
 def requests_of(path: str, events: int, key: str, count: int) -> list[bytes]:
@@ -102,7 +109,9 @@ async def measure(port: int, pid: int, requests: Sequence[bytes], connections: i
                 if max(due, time.perf_counter()) >= until:
                     return
                 request = requests[number % len(requests)]
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                if (pause_s := due - time.perf_counter()) > 0:
+                    await asyncio.sleep(pause_s)
+                    run.lateness.append(time.perf_counter() - due)
                 await ask(reader, writer, request)
                 # from when it was due: a server that stands still is not let off
                 run.latencies.append(time.perf_counter() - due)
@@ -115,10 +124,16 @@ async def measure(port: int, pid: int, requests: Sequence[bytes], connections: i
 
 
 @contextlib.asynccontextmanager
-async def process(*words: str, environment: dict[str, str], says: bool = True) -> AsyncIterator[int]:
-    """Run a server; yields its process id when it has said that it serves, or at once where it says nothing."""
+async def process(*words: str, environment: dict[str, str], says: bool = True, nice: int = 0) -> AsyncIterator[int]:
+    """Run a server; yields its process id when it has said that it serves, or at once where it says nothing.
+
+    It gives way to others by as much as `nice` says, in all of its threads.
+    """
     pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(sys.executable, *words, env=os.environ | environment, stdout=pipe)
+    before = ("nice", "-n", str(nice)) if nice else ()
+    child = await asyncio.create_subprocess_exec(
+        *before, sys.executable, *words, env=os.environ | environment, stdout=pipe
+    )
     try:
         assert child.stdout is not None  # noqa: S101 - it is a pipe
         if says and not await child.stdout.readline():

@@ -1,6 +1,7 @@
-"""How long a lookup takes beside ingest at 10,000 events a second, which a worker works through meanwhile.
+"""How long a lookup takes beside ingest, which a worker works through meanwhile, at more and more events a second.
 
-Once with both edges in one process, and once with a process each.
+Once with both edges in one process, once with a process each, and once with a process each of which lookup's goes
+before the others.
 """
 
 from __future__ import annotations
@@ -9,66 +10,87 @@ import asyncio
 import contextlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.http_client import Run, ask, customer_of, measure, requests_of
+from benchmarks.http_client import Run, ask, quantile_ms
+from benchmarks.http_load import Load, batches_of, lookups_of, run_loads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmarks.http_site import Site
 
 RULES = Path(__file__).parent / "w1.yaml"
-BATCHES_A_S = 100
+EVENTS_A_S = (0, 1_000, 2_500, 5_000, 10_000)
 LOOKUPS_A_S = 1_000
 CUSTOMERS = 5_000
-WAYS: dict[str, list[tuple[str, ...]]] = {
-    "one process": [()],
-    "a process each": [("--only", "ingest"), ("--only", "lookup")],
-}
 _CONNECTIONS = 32
+_BATCHES_AT_ONCE = 16
 _LONGEST_S = 60.0
+_PARTS = ("worker", "ingest", "lookup", "broker", "store", "clients")
+
+
+class Way(NamedTuple):
+    """How segue's processes are laid out: whether lookup has one of its own, and how nice the others are then."""
+
+    name: str
+    apart: bool
+    nice: int
+
+
+WAYS = (
+    Way("both edges in one process", apart=False, nice=0),
+    Way("a process each", apart=True, nice=0),
+    Way("a process each, worker and ingest at nice 19", apart=True, nice=19),
+)
 
 
 async def lookup(site: Site) -> None:
     """Run the cases and print what they showed."""
-    batches = requests_of("/v1/batch", 100, site.write_key, CUSTOMERS // 100)
-    lookups = [_lookup(customer_of(number), site.keys["read"]) for number in range(CUSTOMERS)]
-    async with site.working(RULES):
-        for name, words in WAYS.items():
-            async with contextlib.AsyncExitStack() as stack:
-                served = [await stack.enter_async_context(site.serving(*one)) for one in words]
-                ingest, answers = served[0], served[-1]
-                await _known(ingest[1], answers[1], batches, lookups)
-                print(f"\nlookup, {LOOKUPS_A_S:,} requests/s, {name}")
-                for run_number in range(site.runs):
-                    alone = await measure(*answers[::-1], lookups, _CONNECTIONS, site.seconds, LOOKUPS_A_S)
-                    beside, loaded = await asyncio.gather(
-                        measure(*answers[::-1], lookups, _CONNECTIONS, site.seconds, LOOKUPS_A_S),
-                        measure(*ingest[::-1], batches, 16, site.seconds, BATCHES_A_S),
-                    )
-                    rate = f"beside {loaded.rate * 100:,.0f} events/s"
-                    print(f"  run {run_number + 1}: alone {_said(alone)}; {rate} {_said(beside)}")
+    for way in WAYS:
+        async with contextlib.AsyncExitStack() as stack:
+            worker = await stack.enter_async_context(site.working(RULES, nice=way.nice))
+            words = (("--only", "ingest"), ("--only", "lookup")) if way.apart else ((),)
+            served = [
+                await stack.enter_async_context(site.serving(*one, nice=way.nice if one[1:] == ("ingest",) else 0))
+                for one in words
+            ]
+            ingest, answers = served[0], served[-1]
+            await _known(site, ingest[1], answers[1])
+            servers = {"worker": worker, "ingest": ingest[0], "lookup": answers[0], **site.services}
+            if not way.apart:
+                del servers["ingest"]
+            print(f"\nlookup, {LOOKUPS_A_S:,} requests/s, {way.name}; CPU in parts of a core")
+            print("  events/s     p50     p99      max   client  " + "  ".join(f"{part:>7}" for part in _PARTS))
+            for rate in EVENTS_A_S:
+                for _ in range(site.runs):
+                    await _show(site, rate, ingest[1], answers[1], servers)
 
 
-def _said(run: Run) -> str:
-    return f"p50 {run.quantile_ms(0.5):.1f} ms, p99 {run.quantile_ms(0.99):.1f} ms"
+async def _show(site: Site, rate: int, ingest: int, answers: int, servers: dict[str, int]) -> None:
+    loads = [Load("lookup", answers, site.keys["read"], CUSTOMERS, _CONNECTIONS, LOOKUPS_A_S)]
+    if rate:
+        loads.append(Load("batch", ingest, site.write_key, CUSTOMERS, _BATCHES_AT_ONCE, rate / 100))
+    (seen, *beside), parts = await run_loads(loads, site.seconds, servers)
+    taken = sum(run.rate * 100 for run in beside)
+    cells = "  ".join(f"{parts[part]:7.0%}" if part in parts else f"{'':7}" for part in _PARTS)
+    print(f"  {taken:8,.0f}  {_times(seen)}  {cells}", flush=True)
 
 
-def _lookup(customer: str, key: str) -> bytes:
-    return f"GET /v1/customers/{customer} HTTP/1.1\r\nHost: segue\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+def _times(run: Run) -> str:
+    """Return p50, p99 and the longest, and how late the client woke for one request of a hundred, in ms."""
+    late = quantile_ms(run.lateness or [0.0, 0.0], 0.99)
+    return f"{run.quantile_ms(0.5):6.1f}  {run.quantile_ms(0.99):6.1f}  {max(run.latencies) * 1000:7.1f}  {late:7.1f}"
 
 
-async def _known(ingest: int, answers: int, batches: Sequence[bytes], lookups: Sequence[bytes]) -> None:
+async def _known(site: Site, ingest: int, answers: int) -> None:
     """Send each customer's first event, and wait until all have a view."""
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest)
     with contextlib.closing(writer):
-        for batch in batches:
+        for batch in batches_of(CUSTOMERS, site.write_key):
             await ask(reader, writer, batch)
     until = time.monotonic() + _LONGEST_S
     reader, writer = await asyncio.open_connection("127.0.0.1", answers)
     with contextlib.closing(writer):
-        for one in lookups:
+        for one in lookups_of(CUSTOMERS, site.keys["read"]):
             while True:
                 try:
                     await ask(reader, writer, one)

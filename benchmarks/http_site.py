@@ -32,6 +32,8 @@ class Site:
     keys: dict[Kind, str]
     seconds: float
     runs: int
+    services: dict[str, int]
+    """The process ids of `broker` and `store`."""
 
     @property
     def write_key(self) -> str:
@@ -39,17 +41,18 @@ class Site:
         return self.keys["write"]
 
     @contextlib.asynccontextmanager
-    async def serving(self, *words: str, **settings: object) -> AsyncIterator[tuple[int, int]]:
+    async def serving(self, *words: str, nice: int = 0, **settings: object) -> AsyncIterator[tuple[int, int]]:
         """Run `segue serve`; yields its process id and its port."""
         port = free_port()
-        async with process(*_SEGUE, "serve", *words, environment=self._environment(http_port=port, **settings)) as pid:
+        environment = self._environment(http_port=port, **settings)
+        async with process(*_SEGUE, "serve", *words, environment=environment, nice=nice) as pid:
             yield pid, port
 
     @contextlib.asynccontextmanager
-    async def working(self, rules: Path) -> AsyncIterator[int]:
+    async def working(self, rules: Path, nice: int = 0) -> AsyncIterator[int]:
         """Run `segue worker`; yields its process id."""
         words, environment = (*_SEGUE, "worker", "--rules", str(rules)), self._environment(log_level="warning")
-        async with process(*words, environment=environment, says=False) as pid:
+        async with process(*words, environment=environment, says=False, nice=nice) as pid:
             yield pid
 
     def _environment(self, **more: object) -> dict[str, str]:
@@ -67,4 +70,4 @@ async def open_site(broker: BrokerKind, seconds: float, runs: int) -> AsyncItera
             keys = {kind: await store.add(f"benchmark-{kind}", kind, 0) for kind in KINDS}
         finally:
             await store.close()
-        yield Site(given, keys, seconds, runs)
+        yield Site(given, keys, seconds, runs, {"broker": running.pid, "store": valkey.pid})
