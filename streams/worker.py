@@ -94,7 +94,7 @@ class Worker:
         stall_s = max(settings.stall_deadline / 1000, _LEAST_START_S)
         try:
             async with asyncio.timeout(stall_s):
-                await self._app.start()
+                await self._start_app()
         except (KafkaError, TimeoutError) as error:
             message = f"{settings.broker}: the broker went away while the worker began: {error!r}; is it up?"
             raise ServiceError(message) from error
@@ -103,6 +103,15 @@ class Worker:
             task = asyncio.create_task(work)
             task.add_done_callback(self._ended)
             self._tasks.append(task)
+
+    async def _start_app(self) -> None:
+        """Start Faust; raise what fails meanwhile, since it waits for the group's first word, which may never come."""
+        starting = asyncio.create_task(self._app.start())
+        try:
+            await asyncio.wait((starting, self._failure), return_when=asyncio.FIRST_COMPLETED)
+            await (starting if starting.done() else self._failure)
+        finally:
+            await end(starting)
 
     async def run(self) -> None:
         """Work until cancelled or until it fails; raises what stopped it."""
