@@ -6,7 +6,7 @@ SegueError
 ├── SettingsError        a setting is unknown or its value is none
 ├── StateError           what is stored cannot be right or cannot be read
 │   ├── Fenced           another owner (or a newer ruleset) has taken this partition
-│   └── UnknownFormat    a stored profile has a version this code does not know
+│   └── UnknownFormat    a stored profile or ruleset has a version this code does not know
 ├── ServiceError         a broker or a store refuses, or cannot be reached
 │   ├── AccessError      it is there, and does not let us: user, password, certificate or right
 │   └── TopicError       a topic is missing or not as it must be
@@ -73,7 +73,7 @@ class Fenced(StateError):
 
 
 class UnknownFormat(StateError):
-    """A stored profile has a version this code does not know."""
+    """A stored profile or ruleset has a version this code does not know."""
 
 
 class ServiceError(SegueError):

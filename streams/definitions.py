@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from rules.errors import ServiceError
+from rules.errors import DefinitionError, ServiceError, UnknownFormat
 from rules.load import load_text
 from state.engine import Engine
 
@@ -41,12 +41,12 @@ class Definitions:
     async def begin(cls, store: Store, settings: Settings, ruleset: Ruleset) -> Definitions:
         """Make the ruleset active where none is; where another one is, take that and warn.
 
-        Raises `ServiceError`, and `DefinitionError` where this version cannot read the active one.
+        Raises `ServiceError`, and `UnknownFormat` where this version cannot read the active one.
         """
         stored = await store.activate(ruleset.version, ruleset.source, only_first=True)
         if stored.version != ruleset.version:
             log.warning("the active ruleset is %s, not %s: `segue apply` moves it", stored.version, ruleset.version)
-            ruleset = _read(stored)
+            ruleset = read_active(stored)
         return cls(store, settings, Active(stored.number, _engine(ruleset, settings)))
 
     async def refresh(self) -> None:
@@ -54,13 +54,13 @@ class Definitions:
         stored = await self._store.active_ruleset()
         if stored is None or stored.number <= self.active.number:
             return
-        self.active = Active(stored.number, _engine(_read(stored), self._settings))
+        self.active = Active(stored.number, _engine(read_active(stored), self._settings))
         log.info("ruleset %s (number %d) is active now", stored.version, stored.number)
         for tell in tuple(self.changed):
             tell()
 
     async def watch(self) -> None:
-        """Look again and again; raises `DefinitionError` as `begin`. A store that is away is asked again."""
+        """Look again and again; raises `UnknownFormat` as `begin`. A store that is away is asked again."""
         while True:
             await asyncio.sleep(self._settings.rules_poll / 1000)
             try:
@@ -69,8 +69,17 @@ class Definitions:
                 log.warning("cannot ask for the active ruleset: %s", error)
 
 
-def _read(stored: ActiveRuleset) -> Ruleset:
-    return load_text(stored.source, f"ruleset {stored.version}", json=True)
+def read_active(stored: ActiveRuleset) -> Ruleset:
+    """Return the ruleset that the store holds; raises `UnknownFormat` where this version cannot read it."""
+    try:
+        return load_text(stored.source, f"ruleset {stored.version}", json=True)
+    except DefinitionError as error:
+        message = (
+            f"this version of segue cannot read the active ruleset {stored.version}, number {stored.number} "
+            f"({error.problems[0]}): another version applied it. Run that one, or `segue apply` definitions that this "
+            "one reads"
+        )
+        raise UnknownFormat(message) from error
 
 
 def _engine(ruleset: Ruleset, settings: Settings) -> Engine:

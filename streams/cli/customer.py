@@ -10,12 +10,12 @@ import typer
 from rules.dates import format_ms
 from rules.durations import describe_duration
 from rules.errors import StateError
-from rules.load import load_text
 from state.engine import Engine
 from state.redis import RedisStore
 from streams.cli.frame import run, say
 from streams.cli.options import PATIENCE_S, AppIdOption, PartitionsOption, RedisOption, settings_of
 from streams.customer import memberships, next_changes
+from streams.definitions import read_active
 from streams.readable import LEFT_OVER, because, crossing, is_left_over
 from streams.redis_access import redis_url
 from streams.replay.sender import partition_of
@@ -54,7 +54,7 @@ async def _customer(settings: Settings, customer_id: str) -> None:
         raise StateError(
             _unknown(settings, customer_id, "no ruleset is active" if active is None else "no such customer")
         )
-    ruleset = load_text(active.source, f"ruleset {active.version}", json=True)
+    ruleset = read_active(active)
     engine = Engine(ruleset, max_late_ms=settings.max_late)
     _show(engine, engine.decode(customer_id, data), engine.decode(customer_id, data), _now_ms())
 

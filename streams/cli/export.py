@@ -16,11 +16,11 @@ import typer
 
 from rules.dates import format_ms
 from rules.errors import SegueError
-from rules.load import load_text
 from state.engine import Engine
 from state.redis import RedisStore
 from streams.cli.frame import TerminalReport, run
 from streams.cli.options import PATIENCE_S, AppIdOption, RedisOption, settings_of
+from streams.definitions import read_active
 from streams.explain import segments_of
 from streams.http.lookup.catalogue import unlabelled
 from streams.members import members_of, one_meant
@@ -92,7 +92,7 @@ async def _segment(store: Store, settings: Settings, sizes: Mapping[str, int], k
     if active is None:
         message = "no ruleset is active yet: a worker's start makes one so, or `segue apply`"
         raise SegueError(message)
-    ruleset = load_text(active.source, f"ruleset {active.version}", json=True)
+    ruleset = read_active(active)
     engine = Engine(ruleset, max_late_ms=settings.max_late)
     return one_meant([*segments_of(engine), *unlabelled(engine, sizes)], key)
 

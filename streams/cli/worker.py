@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rules.errors import SegueError
-from rules.load import load_text
 from state.redis import RedisStore
 from streams.app import build_app
 from streams.cli.frame import serve
@@ -23,6 +22,7 @@ from streams.cli.options import (
     rules_of,
     settings_of,
 )
+from streams.definitions import read_active
 from streams.pulse import END_S, Pulse
 from streams.redis_access import durability_of, redis_url
 
@@ -117,4 +117,4 @@ async def _probing(settings: Settings) -> AsyncIterator[Probes | None]:
 async def _ruleset(settings: Settings, store: Store) -> Ruleset:
     """Return the rules that are named, or without any the active ones."""
     active = await store.active_ruleset() if settings.rules is None else None
-    return rules_of(settings) if active is None else load_text(active.source, f"ruleset {active.version}", json=True)
+    return rules_of(settings) if active is None else read_active(active)

@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from rules.errors import ReplayError, StateError
-from rules.load import load_ruleset, load_text
+from rules.load import load_ruleset
 from state.models.snapshot import MOST_BYTES, decode
 from state.redis import RedisStore
+from streams.definitions import read_active
 from streams.insight.book import Book
 from streams.reader import TopicReader
 from streams.redis_access import redis_url
@@ -98,4 +99,4 @@ async def _models(settings: Settings) -> Sequence[AnyModel]:
             "the workers? Or name what to read: --file FILE, or --rules PATH"
         )
         raise StateError(message)
-    return load_text(active.source, f"ruleset {active.version}", json=True).models
+    return read_active(active).models

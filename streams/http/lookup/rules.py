@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from rules.load import load_text
 from state.engine import Engine
+from streams.definitions import read_active
 from streams.http.errors import later
 
 if TYPE_CHECKING:
@@ -41,5 +41,5 @@ class ActiveRules:
         return known
 
     def _compile(self, stored: ActiveRuleset) -> Compiled:
-        ruleset = load_text(stored.source, f"ruleset {stored.version}", json=True)
+        ruleset = read_active(stored)
         return Compiled(stored, Engine(ruleset, max_late_ms=self._settings.max_late))
