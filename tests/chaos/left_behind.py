@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import redis.asyncio
 
 from rules.features import NEVER
+from state.connect import Link
 from state.engine import Engine
 from state.keys import Keys
+from state.scans import scan_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.chaos.verdict import Expected
 
 MOST_SHOWN = 10
+ANSWER_S = 10.0
 
 
 async def left_behind(scene: Scene, expected: Expected) -> AsyncIterator[str]:
@@ -80,8 +82,13 @@ async def _orphans(scene: Scene, expected: Expected) -> AsyncIterator[str]:
     for partition in range(scene.settings.partitions):
         wanted |= {name(partition) for name in (keys.head, keys.due, keys.outbox, keys.sizes, keys.views)}
         wanted |= {keys.profile_prefix(partition) + customer for customer in expected.profiles.get(partition, {})}
-    async with redis.asyncio.Redis.from_url(scene.settings.redis, decode_responses=True, protocol=2) as client:
-        found = {key async for key in client.scan_iter(keys.everything, count=1_000)}
+    link, cursor, found = Link(scene.settings.redis, ANSWER_S), 0, set()
+    while True:
+        cursor, some = await scan_all(link, keys.everything, cursor, 1_000)
+        found |= {key.decode() for key in some}
+        if cursor == 0:
+            break
+    await link.close()
     if found - wanted:
         yield f"keys of nobody: {sorted(found - wanted)[:MOST_SHOWN]}"
 

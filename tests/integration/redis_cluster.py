@@ -130,8 +130,19 @@ class ValkeyCluster:
         """Give the slot to its new server for good."""
         while await self.move_keys(source, target, slot):
             pass
+        await self._replicated(target)  # else it could take with it what came, as with any write that nobody waits for
         for node in (target, source, *self.masters):
             await node.ask("CLUSTER", "SETSLOT", slot, "NODE", await target.identity())
+
+    async def _replicated(self, master: Node) -> None:
+        """Wait until the replica, where there is one, has all that the server has now."""
+        wanted = (await master.ask("INFO", "replication"))["master_repl_offset"]
+
+        async def met() -> bool:
+            info = await master.ask("INFO", "replication")
+            return not info["connected_slaves"] or bool(info["slave0"]["offset"] >= wanted)
+
+        await until(met, "the replica to have what was moved")
 
     async def move(self, key: str) -> None:
         """Move the key's slot, with all that is in it, to another server."""
