@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pytest_asyncio
 import redis.asyncio
 from aiokafka import AIOKafkaConsumer
 
-from rules.errors import AccessError, TopicError
+from rules.errors import AccessError, ServiceError, TopicError
 from rules.load import load_text
 from state.access import KINDS, AccessKeys
 from state.redis import RedisStore
@@ -27,6 +28,7 @@ from streams.embedded import EmbeddedValkey
 from streams.http.serving import serving as serving_http
 from streams.redis_access import redis_url
 from streams.settings import load_settings
+from streams.topics import check_topics
 from tests.integration.certificates import Certificates, serving
 from tests.integration.secured_kafka import PASSWORDS, Acl, SecuredKafka, acls_of
 from tests.integration.tls_front import tls_front
@@ -43,6 +45,21 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 REDIS_PASSWORD = "redis-secret"  # noqa: S105 - of a server that lives as long as the test
 PATIENCE_S = 60
 PARTITIONS = 2
+MUTUAL = {
+    "SEGUE_BROKER": "{mutual}",
+    "SEGUE_BROKER_SECURITY": "ssl",
+    "SEGUE_BROKER_USER": "",
+    "SEGUE_BROKER_PASSWORD_FILE": "",
+    "SEGUE_BROKER_CERT_FILE": "{client}",
+    "SEGUE_BROKER_KEY_FILE": "{key}",
+}
+"""With a client's certificate in place of user and password."""
+WITHOUT = {
+    "SEGUE_BROKER_SECURITY": "plaintext",
+    "SEGUE_BROKER_USER": "",
+    "SEGUE_BROKER_PASSWORD_FILE": "",
+    "SEGUE_BROKER_CA_FILE": "",
+}
 RULES = """
 models:
   - key: again
@@ -159,6 +176,9 @@ async def running(environment: dict[str, str], *words: object) -> AsyncIterator[
     command = await Command.start(environment, *words)
     try:
         yield command
+    except BaseException:
+        print(*words, "said:", command.said, sep="\n")  # noqa: T201 - pytest shows it where the test has failed
+        raise
     finally:
         await command.killed()
 
@@ -364,3 +384,132 @@ async def without_in_redis(site: Site, user: str, taken: str) -> AsyncIterator[N
             yield
         finally:
             await set_users(administrator)
+
+
+# Who is not let in at all.
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"SEGUE_BROKER_SASL_MECHANISM": "plain"}, ""),
+        (
+            {"SEGUE_BROKER_PASSWORD_FILE": "{wrong}"},
+            "refuses user 'segue-worker' (SEGUE_BROKER_USER) with SCRAM-SHA-512",
+        ),
+        ({"SEGUE_BROKER_USER": "nobody"}, "refuses user 'nobody' (SEGUE_BROKER_USER) with SCRAM-SHA-512"),
+        ({"SEGUE_BROKER_SASL_MECHANISM": "scram-sha-256"}, "does not take SCRAM-SHA-256"),
+        ({"SEGUE_BROKER_CA_FILE": "{stranger}"}, "we do not know who vouches for its certificate"),
+        ({"SEGUE_BROKER_CA_FILE": ""}, "put its CA's into SEGUE_BROKER_CA_FILE"),
+        ({"SEGUE_BROKER": "{expired}"}, "its certificate is out of date"),
+        ({"SEGUE_BROKER": "{elsewhere}"}, "its certificate is not for this host"),
+        ({"SEGUE_BROKER": "{elsewhere}", "SEGUE_BROKER_CHECK_HOSTNAME": "false"}, "it closes the connection"),
+        (MUTUAL, ""),
+        (
+            {**MUTUAL, "SEGUE_BROKER_CERT_FILE": "", "SEGUE_BROKER_KEY_FILE": ""},
+            "a certificate (SEGUE_BROKER_CERT_FILE)",
+        ),
+        ({**MUTUAL, "SEGUE_BROKER": "{open}"}, "does it want no TLS at this port"),
+        ({**MUTUAL, "SEGUE_BROKER": "{secured}"}, "does it want a user (sasl_ssl)"),
+        ({**WITHOUT, "SEGUE_BROKER": "{secured}"}, "does it want TLS (ssl, sasl_ssl) or a user (sasl_ssl)"),
+    ],
+)
+async def test_a_broker_that_does_not_let_us_in_says_why(site: Site, change: dict[str, str], said: str) -> None:
+    (site.folder / "wrong").write_text("wrong")
+    certificates = site.certificates
+    async with (
+        tls_front(site.kafka.port, serving(certificates.expired)) as expired,
+        tls_front(site.kafka.port, serving(certificates.elsewhere)) as elsewhere,
+    ):
+        places = {
+            "wrong": site.folder / "wrong",
+            "stranger": certificates.stranger,
+            "client": certificates.client,
+            "key": certificates.client_key,
+            "mutual": site.kafka.mutual,
+            "secured": site.kafka.secured,
+            "open": site.kafka.address,
+            "expired": f"127.0.0.1:{expired}",
+            "elsewhere": f"127.0.0.1:{elsewhere}",
+        }
+        changed = {name: value.format(**places) for name, value in change.items()}
+        settings = load_settings(environ=site.environment("segue-worker", **changed))[0]
+        if not said:
+            assert await check_topics(settings, models=True) == []
+            return
+        with pytest.raises(ServiceError) as caught:
+            await check_topics(settings, models=True)
+    assert said in str(caught.value)
+    assert PASSWORDS["segue-worker"] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"SEGUE_REDIS_PASSWORD_FILE": "{wrong}"}, "correct the user in SEGUE_REDIS and its password"),
+        ({"SEGUE_REDIS_CA_FILE": "{stranger}"}, "put its CA's into SEGUE_REDIS_CA_FILE"),
+        ({"SEGUE_REDIS": "rediss://segue-worker@127.0.0.1:{expired}/0"}, "its certificate is out of date"),
+        ({"SEGUE_REDIS": "rediss://segue-worker@127.0.0.1:{elsewhere}/0"}, "its certificate is for another host"),
+        ({"SEGUE_REDIS": "rediss://segue-worker@127.0.0.1:{open}/0"}, "it does not speak TLS there"),
+        (
+            {"SEGUE_REDIS": "rediss://segue-worker@127.0.0.1:{mutual}/0"},
+            "SEGUE_REDIS_CERT_FILE",
+        ),
+        (
+            {
+                "SEGUE_REDIS": "rediss://segue-worker@127.0.0.1:{mutual}/0",
+                "SEGUE_REDIS_CERT_FILE": "{client}",
+                "SEGUE_REDIS_KEY_FILE": "{key}",
+            },
+            "",
+        ),
+    ],
+)
+async def test_a_redis_that_does_not_let_us_in_says_why(site: Site, change: dict[str, str], said: str) -> None:
+    (site.folder / "wrong").write_text("wrong")
+    certificates, port = site.certificates, site.valkey.port
+    async with (
+        tls_front(port, serving(certificates.expired)) as expired,
+        tls_front(port, serving(certificates.elsewhere)) as elsewhere,
+        tls_front(port, serving(certificates.server, clients=certificates.ca)) as mutual,
+    ):
+        places = {
+            "wrong": site.folder / "wrong",
+            "stranger": certificates.stranger,
+            "client": certificates.client,
+            "key": certificates.client_key,
+            "expired": expired,
+            "elsewhere": elsewhere,
+            "mutual": mutual,
+            "open": port,
+        }
+        changed = {name: value.format(**places) for name, value in change.items()}
+        settings = load_settings(environ=site.environment("segue-worker", **changed))[0]
+        store = RedisStore(redis_url(settings), settings.app_id, patience_s=1)
+        if not said:
+            await store.start()
+            await store.close()
+            return
+        with pytest.raises(ServiceError) as caught:
+            await store.start()
+    assert said in str(caught.value)
+    assert REDIS_PASSWORD not in str(caught.value)
+
+
+async def test_each_command_ends_with_what_keeps_it_out(site: Site) -> None:
+    (site.folder / "wrong").write_text("wrong")
+    no_user = {"SEGUE_BROKER_PASSWORD_FILE": site.folder / "wrong"}
+    unknown = {"SEGUE_BROKER_CA_FILE": site.certificates.stranger}
+    no_redis = {"SEGUE_REDIS_PASSWORD_FILE": site.folder / "wrong"}
+    of_worker, of_http = partial(site.environment, "segue-worker"), partial(site.environment, "segue-http")
+    rules = site.folder / "rules.yaml"
+    for environment, words, said in (
+        (of_worker(**no_user), ["topics", "--check"], "correct SEGUE_BROKER_USER and SEGUE_BROKER_PASSWORD"),
+        (of_worker(**unknown), ["worker", "--rules", rules], "put its CA's into SEGUE_BROKER_CA_FILE"),
+        (of_worker(**no_redis), ["worker", "--rules", rules], "correct the user in SEGUE_REDIS and its password"),
+        (of_http(**no_user), ["serve"], "correct SEGUE_BROKER_USER and SEGUE_BROKER_PASSWORD"),
+        (of_http(**no_redis), ["serve"], "correct the user in SEGUE_REDIS and its password"),
+    ):
+        code, output = await segue(environment, *words)
+        assert (code, said in output.splitlines()[-1]) == (1, True), output
+        assert "Traceback" not in output
