@@ -86,12 +86,43 @@ async def build_app(
     found = await check_role(settings, workers_rights(settings, models=models), models=models)
     if fatal := [str(finding) for finding in found if finding.fatal]:
         raise TopicError("\n".join(fatal))
+    log.info("the engine is %s", engine_form())
+    async with build_parts(
+        settings,
+        store,
+        ruleset,
+        clock=clock,
+        group=group,
+        from_scratch=from_scratch,
+        accept_rollback=accept_rollback,
+    ) as parts:
+        worker = Worker(parts, chunk_app(settings, parts.topics.events, group or settings.app_id))
+        with _calm_collector():
+            try:
+                await worker.start()
+                with calm_collector():
+                    yield worker
+            finally:
+                await worker.stop()
+
+
+@contextlib.asynccontextmanager
+async def build_parts(
+    settings: Settings,
+    store: Store,
+    ruleset: Ruleset,
+    *,
+    clock: Clock | None = None,
+    group: str | None = None,
+    from_scratch: bool = False,
+    accept_rollback: bool = False,
+) -> AsyncIterator[Parts]:
+    """Put together what one worker's tenures share; the topics are as they must be. Parameters as of `build_app`."""
     fence = await _fence(settings, store)
     definitions = await Definitions.begin(store, settings, ruleset)
-    log.info("the engine is %s", engine_form())
     topics, counters, signs = Topics.named(settings), Counters(), Signs()
     async with plain_producer(settings) as producer:
-        parts = Parts(
+        yield Parts(
             settings=settings,
             topics=topics,
             store=store,
@@ -115,14 +146,6 @@ async def build_app(
             from_scratch=from_scratch,
             accept_rollback=accept_rollback,
         )
-        worker = Worker(parts, chunk_app(settings, topics.events, group or settings.app_id))
-        with _calm_collector():
-            try:
-                await worker.start()
-                with calm_collector():
-                    yield worker
-            finally:
-                await worker.stop()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from streams.broker_access import client_options
 from streams.broker_errors import refused
+from streams.consumers import stop_consumer
 
 if TYPE_CHECKING:
     from rules.errors import ServiceError
@@ -35,7 +36,7 @@ class Group:
         except KafkaError as error:
             raise self._failed(error) from error
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def beginning(self, partition: int) -> int:
         """Return the first offset that the partition still has; raises `ServiceError`."""
@@ -47,7 +48,7 @@ class Group:
         except KafkaError as error:
             raise self._failed(error) from error
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     def _failed(self, error: KafkaError) -> ServiceError:
         what = f"{self._topic}: cannot ask the broker for offsets of group {self._group}"

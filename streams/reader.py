@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from rules.errors import ServiceError, TopicError
 from streams.broker_access import client_options
 from streams.broker_errors import kept_out, refused
+from streams.consumers import stop_consumer
 from streams.topics import count_partitions
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class TopicReader:
             self._places = [TopicPartition(self._topic, partition) for partition in await self._partitions()]
             await self._to_begins()
         except BaseException:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise
         return self
 
@@ -108,7 +109,7 @@ class TopicReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     @property
     def partitions(self) -> Sequence[int]:

@@ -20,6 +20,7 @@ from state.store import NO_OFFSET
 from streams.broker_access import client_options
 from streams.broker_errors import refused
 from streams.changes import COMMIT_HEADER, SOURCE_HEADER, source_of
+from streams.consumers import stop_consumer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -158,4 +159,4 @@ async def _consumer(settings: Settings, place: TopicPartition) -> AsyncIterator[
     except (KafkaError, TimeoutError) as error:
         raise refused(settings, f"{place.topic}/{place.partition}: cannot read", error) from error
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)

@@ -60,9 +60,7 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
     right = await parts.fence.own(partition, head.epoch)
     parts.signs.give(partition)
     try:
-        if (await parts.store.head(partition)).epoch != head.epoch:
-            message = f"partition {partition}: another worker took it over in the meantime"
-            raise Fenced(message)
+        await _see_that_it_is_ours(parts, partition, head)
         topics = await _check_topics(parts, partition, head)
         tail = await parts.tail.read(partition, head.marker)
         parts.signs.give(partition)
@@ -80,6 +78,11 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
         await parts.samples.send([data for data in outbox if is_sample(data)])
         parts.signs.give(partition)
         written = await _write_views(parts, partition, active.engine)
+    except StateError:
+        await right.close()
+        # a head read before somebody else had the partition fits nothing that stands there now, and accuses nobody
+        await _see_that_it_is_ours(parts, partition, head)
+        raise
     except BaseException:
         await right.close()
         raise
@@ -88,6 +91,12 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
     log.info(message, partition, head.epoch, next_offset, extra=fields)
     passed = active.number if head.offset == NO_OFFSET else head.passed  # without state there are no customers
     return Taken(head.epoch, head.number, next_offset, len(outbox), written, topics, passed, publisher)
+
+
+async def _see_that_it_is_ours(parts: Parts, partition: int, head: Head) -> None:
+    if (await parts.store.head(partition)).epoch != head.epoch:
+        message = f"partition {partition}: another worker took it over in the meantime"
+        raise Fenced(message)
 
 
 async def _check_topics(parts: Parts, partition: int, head: Head) -> Mapping[str, str] | None:
