@@ -121,11 +121,7 @@ class KafkaRight:
             max_request_size=MAX_BATCH_BYTES,
         )
         producer._txn_manager.set_pid_and_epoch(*identity)  # noqa: SLF001
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await stop_producer(producer)
-            raise refused(settings, f"partition {partition}: cannot start the publisher", error) from error
+        await _start(producer, settings, partition)
         return cls(producer, partition, age)
 
     async def check(self) -> None:
@@ -156,11 +152,7 @@ class EpochFence:
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_BATCH_BYTES,
         )
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await stop_producer(producer)
-            raise refused(self._settings, f"partition {partition}: cannot start the publisher", error) from error
+        await _start(producer, self._settings, partition)
         return EpochRight(producer, partition, epoch, self._store)
 
 
@@ -220,6 +212,17 @@ class _Age:
 
     def seconds(self) -> float:
         return max(time.monotonic() - self._monotonic, time.time() - self._wall)
+
+
+async def _start(producer: AIOKafkaProducer, settings: Settings, partition: int) -> None:
+    """Start it, or stop what there is of it: also where the partition goes to somebody else meanwhile."""
+    try:
+        await producer.start()
+    except BaseException as error:
+        await stop_producer(producer)
+        if isinstance(error, KafkaError):
+            raise refused(settings, f"partition {partition}: cannot start the publisher", error) from error
+        raise
 
 
 async def _empty_transaction(producer: AIOKafkaProducer, partition: TopicPartition) -> None:
