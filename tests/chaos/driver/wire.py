@@ -48,6 +48,7 @@ class Wire:
         return f"{HOST}:{self.port}"
 
     async def __aenter__(self) -> Self:
+        self.state = State.OPEN
         self._server = await asyncio.start_server(self._connected, HOST, self.port)
         return self
 
