@@ -41,6 +41,7 @@ class Wire:
         self.state = State.OPEN
         self._changed = asyncio.Event()
         self._ends: set[asyncio.StreamWriter] = set()
+        self._lines: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -58,6 +59,7 @@ class Wire:
         if self._server is not None:
             self._server.close()
         self.turn(State.CUT)
+        await asyncio.gather(*self._lines, return_exceptions=True)
 
     def turn(self, state: State) -> None:
         """Do this from now on."""
@@ -72,7 +74,12 @@ class Wire:
         for end in self._ends:
             end.transport.abort()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = asyncio.create_task(self._line(reader, writer))
+        self._lines.add(line)
+        line.add_done_callback(self._lines.discard)
+
+    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.state is State.CUT:
             writer.transport.abort()
             return
