@@ -117,9 +117,10 @@ class Link:
                 f"{what}: {_said(text)}, at {self.address}: does another program write to this app's keys?"
             )
         if _passes(error):
+            tls = ": does it speak TLS there, and does it want a certificate (SEGUE_REDIS_CERT_FILE)?"
             return ServiceError(
                 f"{what}: no answer from {self.address} within {self._patience_s:g} s ({text}); "
-                "start it, or correct SEGUE_REDIS"
+                f"start it, or correct SEGUE_REDIS{tls if self.address.startswith('rediss') else ''}"
             )
         if remedy := remedy_of(error, word):
             return AccessError(f"{what}: {self.address} does not let us: {text}; {remedy}")

@@ -149,10 +149,10 @@ def _guessed(settings: Settings, error: Exception) -> str:
         ways.append("TLS (ssl, sasl_ssl)")
     if not security.startswith("sasl"):
         ways.append("a user (sasl_ssl)")
-    elif isinstance(error, KafkaConnectionError | IllegalSaslStateError):  # TLS itself went well
-        ways.append(f"{'a' if settings.broker_cert_file is None else 'another'} certificate (SEGUE_BROKER_CERT_FILE)")
-    else:
-        ways.append("no TLS at this port")
+    if security.endswith("ssl"):
+        certificate = f"{'a' if settings.broker_cert_file is None else 'another'} certificate (SEGUE_BROKER_CERT_FILE)"
+        had_tls = isinstance(error, KafkaConnectionError | IllegalSaslStateError)
+        ways.append(certificate if had_tls else "no TLS at this port")
     return (
         f"it closes the connection ({error!r}); SEGUE_BROKER_SECURITY is {security}: does it want {' or '.join(ways)}?"
     )
