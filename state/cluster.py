@@ -73,8 +73,8 @@ class Cluster:
         client_of
             Makes a client of a server.
         """
-        self._seeds = seeds
-        self._client_of = client_of
+        self.seeds = seeds
+        self.client_of = client_of
         self._clients: dict[Place, Redis] = {}
         self._owners: dict[int, Place] = {}
         self._stale = True
@@ -122,7 +122,7 @@ class Cluster:
 
     def _client(self, place: Place) -> Redis:
         if place not in self._clients:
-            self._clients[place] = self._client_of(place)
+            self._clients[place] = self.client_of(place)
         return self._clients[place]
 
     def _owner(self, slot: int | None) -> Place:
@@ -180,7 +180,7 @@ class Cluster:
             known = list(self._clients.keys() | set(self._owners.values()))
             random.shuffle(known)  # one that is cut off from the others may not be asked again and again
             failure: Exception | None = None
-            for place in dict.fromkeys([*known, *self._seeds]):
+            for place in dict.fromkeys([*known, *self.seeds]):
                 try:
                     async with asyncio.timeout(LOOK_S):
                         [rows] = checked(await piped(self._client(place), [("CLUSTER", "SLOTS")]))

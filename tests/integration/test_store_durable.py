@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
 import time
 from typing import TYPE_CHECKING, Literal
@@ -107,6 +108,23 @@ async def test_a_server_that_reads_its_files_is_waited_for() -> None:
             both.create_task(slow.start())
             async with opened(slow.url) as store:
                 assert await store.sizes([0]) == {}
+
+
+async def test_a_scan_begins_anew_where_the_server_did(own: EmbeddedValkey) -> None:
+    """A cursor is a place in a table that another run lays out otherwise: going on there would leave customers out."""
+    names = {f"c{number}" for number in range(2_000)}
+    async with opened(own.url) as store:
+        tenure = await take_over(store)
+        await tenure.commit(profiles=dict.fromkeys(names, b"x"))
+        await store.write_views(dict.fromkeys(names, (1, b'{"rev":1}')))
+        for scan in (functools.partial(store.customers, 7), store.viewed):
+            cursor, _ = await scan(0, 100)
+            found: set[str] = set()
+            await own.restart()
+            while cursor:
+                cursor, some = await scan(cursor, 100)
+                found.update(some)
+            assert found == names
 
 
 async def test_a_server_that_syncs_always_is_not_waited_for(own: EmbeddedValkey, raw: Redis) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.asyncio import ConnectionPool, SSLConnection
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -19,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from rules.errors import AccessError, Fenced, SegueError, ServiceError, SettingsError, StateError
 from state import connect
+from state.cluster import Cluster, Place
 from state.connect import Link
 from state.servers import OneServer
 
@@ -134,3 +136,17 @@ def test_nothing_in_the_url_makes_the_client_decode_or_retry() -> None:
     options = servers.client.connection_pool.connection_kwargs
     assert (options["decode_responses"], options["protocol"], options["db"]) == (False, 2, 4)
     assert options["retry"].get_retries() == 0
+
+
+async def test_each_server_of_a_cluster_is_come_into_alike() -> None:
+    """User, password and TLS are the URL's for all of them, also for those that it does not name."""
+    link = Link("rediss+cluster://u:p%40ss@h:1,i/?ssl_check_hostname=false", 1)
+    assert isinstance(link.servers, Cluster)
+    places = [*link.servers.seeds, Place("::1", 7)]
+    made: list[ConnectionPool] = [link.servers.client_of(place).connection_pool for place in places]
+    named = ("host", "port", "username", "password", "ssl_check_hostname")
+    found = [tuple(pool.connection_kwargs[name] for name in named) for pool in made]
+    assert [one[:2] for one in found] == [("h", 1), ("i", 6379), ("::1", 7)]
+    assert {one[2:] for one in found} == {("u", "p@ss", False)}
+    assert all(issubclass(pool.connection_class, SSLConnection) for pool in made)
+    await link.close()
