@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import itertools
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from streams.http.probes import Probes
     from streams.settings import Settings
     from streams.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_REPLICAS = "SEGUE_REDIS_REPLICAS=1 has each commit wait for a replica"
 
 FromScratchOption = Annotated[
     bool,
@@ -75,6 +80,8 @@ async def _work(settings: Settings, *, from_scratch: bool, accept_rollback: bool
         store = RedisStore(redis_url(settings), settings.app_id, **durability_of(settings))
         await store.start()
         stack.push_async_callback(store.close)
+        if "+cluster" in settings.redis and not settings.redis_replicas:
+            log.warning("a failover in the cluster may lose commits, and views be ahead of them: %s", _REPLICAS)
         ruleset = await _ruleset(settings, store)
         beats.worker = await stack.enter_async_context(
             build_app(settings, store, ruleset, from_scratch=from_scratch, accept_rollback=accept_rollback)
