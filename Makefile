@@ -10,7 +10,7 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bou
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos lint format bench bench-models bench-http bench-storage lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store lint format bench bench-models bench-http bench-storage lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -46,6 +46,10 @@ fuzz: ## bad input of every kind through the whole pipeline, held to the oracle:
 chaos: ## workers, broker, Valkey and network fail under load on Apache Kafka: make chaos ARGS='--seed 7 --kills 100'
 	@scripts/setup dev
 	@$(BIN)/python -m tests.chaos.driver $(ARGS)
+
+chaos-store: ## the store is set back, emptied, filled up, replaced, moved under load; each for itself, those that CI leaves out too
+	@scripts/setup dev
+	@$(PYTEST) --broker kafka --long $(ARGS) tests/chaos/test_store_set_back.py tests/chaos/test_store_refuses.py tests/chaos/test_store_cluster.py
 
 lint: ## ruff and mypy
 	@scripts/setup dev

@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="run integration tests on the embedded broker (default) or on Apache Kafka itself (needs java and mvn)",
     )
+    parser.addoption("--long", action="store_true", help="run the tests marked `long`, too: CI leaves them out")
 
 
 def pytest_configure() -> None:
@@ -32,8 +33,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what belongs to the other broker: deselected and counted, never skipped."""
+    """Leave out what belongs to the other broker, or takes too long: deselected and counted, never skipped."""
     others = set(BROKERS) - {config.getoption("--broker")}
+    others |= set() if config.getoption("--long") else {"long"}
     left_out = [item for item in items if any(item.get_closest_marker(other) for other in others)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import Redis
 
 from tests.chaos.driver.wire import State, Wire
-from tests.chaos.scene import Scene, make_scene
+from tests.chaos.scene import SEED, Scene, make_scene
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,8 +46,8 @@ async def store_scene(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, folder: Path, **settings: Any
 ) -> AsyncIterator[StoreScene]:
     """Make an app on this store; `settings` shall be otherwise than usual. Prints the seed."""
-    seed = os.environ.get("CHAOS_SEED") or secrets.token_hex(4)
-    print(f"CHAOS_SEED={seed} broker {broker.kind} app {app_id} logs {folder}")  # noqa: T201 - pytest shows it
+    seed = SEED or secrets.token_hex(4)
+    print(f"SEGUE_CHAOS_SEED={seed} broker {broker.kind} app {app_id} logs {folder}")  # noqa: T201 - pytest shows it
     async with Wire(valkey.port) as wire:
         settings = {"redis": f"redis://{wire.address}/0", **settings}
         async with make_scene(broker, valkey, topic_prefix, app_id, folder, seed, **settings) as scene:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.chaos.scene import TIMES, make_scene
+from tests.chaos.scene import SEED, TIMES, make_scene
 from tests.integration.redis_cluster import valkey_cluster
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ async def test_slots_move_and_a_master_dies_under_load(
     broker: Broker, topic_prefix: str, app_id: str, tmp_path: Path
 ) -> None:
     """With SEGUE_REDIS_REPLICAS=1 nothing that is public is lost with a master, so nobody has to do anything."""
-    seed = os.environ.get("CHAOS_SEED") or secrets.token_hex(4)
-    print(f"CHAOS_SEED={seed} broker {broker.kind} app {app_id} logs {tmp_path}")  # noqa: T201 - pytest shows it
+    seed = SEED or secrets.token_hex(4)
+    print(f"SEGUE_CHAOS_SEED={seed} broker {broker.kind} app {app_id} logs {tmp_path}")  # noqa: T201 - pytest shows it
     async with (
         valkey_cluster(replicas=True) as cluster,
         make_scene(

@@ -100,6 +100,7 @@ async def test_a_store_at_its_memory_limit_is_waited_for(
         await ask(valkey, "CONFIG", "SET", "maxmemory", 0)
 
 
+@pytest.mark.long
 async def test_a_store_whose_disk_is_full_is_waited_for(
     broker: Broker, topic_prefix: str, app_id: str, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ async def test_a_store_whose_disk_is_full_is_waited_for(
         valkey.free()
 
 
+@pytest.mark.long
 async def test_a_store_that_its_full_disk_ends_is_waited_for(
     broker: Broker, topic_prefix: str, app_id: str, tmp_path: Path
 ) -> None:
@@ -141,6 +143,7 @@ class SlowToLoad(EmbeddedValkey):
             await pipe.execute()
 
 
+@pytest.mark.long
 async def test_a_store_that_reads_its_files_is_waited_for(
     broker: Broker, topic_prefix: str, app_id: str, tmp_path: Path
 ) -> None:

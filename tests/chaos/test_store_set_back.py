@@ -52,6 +52,7 @@ async def test_an_append_only_file_that_lost_its_end_is_refused_and_can_be_accep
         await scene.verdict()
 
 
+@pytest.mark.long
 async def test_an_empty_store_is_refused_and_from_scratch_says_all_again(
     broker: Broker, topic_prefix: str, app_id: str, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ async def test_an_empty_store_is_refused_and_from_scratch_says_all_again(
         assert ids[0] <= ids[1]
 
 
+@pytest.mark.long
 async def test_a_failover_to_a_replica_that_lacks_commits_is_refused_and_can_be_accepted(
     broker: Broker, topic_prefix: str, app_id: str, tmp_path: Path
 ) -> None:
