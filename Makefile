@@ -5,8 +5,9 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --durations=12
 JOBS := 2# test processes, each with services of its own; 0 runs the tests in one
 SPREAD := --numprocesses $(JOBS) --dist worksteal
-ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bounds changeover codec comparisons conditions \
-	equivalence explain features form laws packs paths standard_ruleset view))
+ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,batch bounds changeover changes clocks codec \
+	comparisons conditions dates equivalence events explain features form laws pace packs paths publisher \
+	standard_ruleset timestamps view))
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 

@@ -17,6 +17,8 @@ _TIMESTAMP = re.compile(
     r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]+))?"
     r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
 )
+_SECONDS: Final = [f":{second:02}" for second in range(60)]
+_MILLIS: Final = [f".{ms:03}Z" for ms in range(1_000)]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DATE_PATTERN: Final = f"^(?:{_DAY.pattern}|{_TIMESTAMP.pattern})$"
 
@@ -65,7 +67,7 @@ def format_ms(ms: int) -> str:
     minute, rest_ms = divmod(ms, 60_000)
     second, rest_ms = divmod(rest_ms, 1_000)
     # strftime takes five times as long, and each change and its view format several instants
-    return f"{_minute_text(minute)}:{second:02}.{rest_ms:03}Z"
+    return _minute_text(minute) + _SECONDS[second] + _MILLIS[rest_ms]
 
 
 @lru_cache(maxsize=16_384)

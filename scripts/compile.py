@@ -18,6 +18,7 @@ PACKAGES = ("rules", "state", "streams")
 
 MODULES = (
     "rules/checks/*.py",
+    "rules/dates.py",
     "rules/matching.py",
     "rules/membership.py",
     "rules/models/unit.py",
@@ -28,6 +29,16 @@ MODULES = (
     "state/features/*.py",
     "state/profile.py",
     "state/traits.py",
+    "state/view.py",
+    "streams/batch.py",
+    "streams/changes.py",
+    "streams/clocks.py",
+    "streams/decode.py",
+    "streams/events.py",
+    "streams/pace.py",
+    "streams/profiles.py",
+    "streams/timestamps.py",
+    "streams/weights.py",
 )
 """What an event passes between its JSON and its commit. They are compiled as one, and call each other directly."""
 

@@ -11,6 +11,7 @@ Format 2 has the features keyed by their hash, and dues in the order of units, n
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -51,6 +52,7 @@ class ProfileCodec:
         self.packed_keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in self.keys)
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.units = [(unit.key, unit.segmentation is None) for unit in compiled.units]
+        self._places = [(index, key, own) for index, (key, own) in enumerate(self.units)]
         self.indexes = {key: index for index, (key, _) in enumerate(self.units)}
         self.models = frozenset(unit.hash for unit in compiled.units if isinstance(unit, ModelUnit))
 
@@ -94,11 +96,11 @@ class ProfileCodec:
             raise UnknownFormat(message) from None
 
     def _pack_levels(self, profile: Profile) -> msgspec.Raw:
-        levels = {
-            key: level[1] if own else level
-            for (key, own), level in zip(self.units, profile.levels, strict=True)
-            if level is not None
-        }
+        levels: dict[str, Any] = {}
+        level: Any
+        for index, key, own in compress(self._places, profile.levels):
+            level = profile.levels[index]
+            levels[key] = level[1] if own else level
         return _raw(levels)
 
     def _restore(self, customer: str, stored: Stored) -> Profile:

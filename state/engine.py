@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from itertools import compress
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+from rules.checks.boolean import AllCheck
+from rules.checks.in_segment import InSegmentCheck
 from rules.compile import CompiledRuleset
 from rules.dates import format_ms
 from rules.errors import StateError
@@ -44,14 +46,8 @@ Crossing = tuple[int, "Level | None", "Level | None", list[dict[str, Any]]]
 """(unit, its level before, its level after, why)."""
 
 
-class Crossed(NamedTuple):
-    """One side of a crossing: a segment entered, or left."""
-
-    entered: bool
-    segment: str
-    segmentation: str | None
-    other: str | None
-    because: list[dict[str, Any]]
+Crossed = tuple[bool, str, "str | None", "str | None", list[dict[str, Any]]]
+"""One side of a crossing: whether entered (else left), the segment, its segmentation, the other segment, why."""
 
 
 class Applied:
@@ -97,6 +93,7 @@ class Engine:
         self._plain: list[Check | None] = [
             unit.when if isinstance(unit, SegmentUnit) and unit.plain else None for unit in self.units
         ]
+        self._gates = [_gate(self.units, unit) for unit in self.units]
         # (key, index, names by segment) of the segments of their own, and of the segmentations, by key
         indexed = sorted((unit.key, index, unit.names) for index, unit in enumerate(self.units))
         self._own = [entry for entry in indexed if self.units[entry[1]].segmentation is None]
@@ -108,7 +105,7 @@ class Engine:
         self._model_units = sum(1 << index for index, sampling in enumerate(self._samplings) if sampling is not None)
         self._codec = ProfileCodec(self.compiled)
         self._first_units = self._unlike_nobody()
-        self._orders: dict[int, list[tuple[int, Check | None]]] = {}
+        self._orders: dict[int, list[tuple[int, Check | None, int]]] = {}
         self._definition = {"type": "definition", "ruleset": self.version}
         self._counting = Counting(self.compiled)
 
@@ -196,7 +193,9 @@ class Engine:
         levels = profile.levels
         view = {
             "customer_id": profile.customer,
-            "segments": [_shown(level, names) for _, index, names in self._own if (level := levels[index])],
+            "segments": [
+                _shown(levels[index], names) for _, index, names in compress(self._own, self._pick_own(levels))
+            ],
             "segmentations": {
                 key: _shown(level, self._titles(key, names))
                 for key, index, names in self._sets
@@ -244,14 +243,18 @@ class Engine:
         scorer = self.scorers.get(segmentation)
         return names if scorer is None else {**scorer.titles, **names}
 
-    def _evaluate(self, profile: Profile, t: int, units: int, event: Event | None = None) -> list[Crossing]:
+    def _evaluate(  # noqa: C901, PLR0912 - what it takes for each unit: a call would cost more than most of them
+        self, profile: Profile, t: int, units: int, event: Event | None = None
+    ) -> list[Crossing]:
         """Evaluate units at `t` in dependency order, each once, those that depend on a crossed one included."""
         found: list[Crossing] = []
         levels, dues, dependents = profile.levels, profile.dues, self.compiled.dependents
         lowest, stale = profile.due, False
         while units:
-            for index, plain in self._orders.get(units) or self._order(units):
+            for index, plain, gate in self._orders.get(units) or self._order(units):
                 old: Any = levels[index]
+                if gate >= 0 and levels[gate] is None and old is None and index not in dues:
+                    continue
                 new: Any
                 more = 0
                 if plain is not None:
@@ -267,7 +270,8 @@ class Engine:
                 if due != was:
                     if due < NEVER:
                         dues[index] = due
-                        lowest = min(lowest, due)
+                        if due < lowest:  # noqa: PLR1730 - min() costs more than the rest
+                            lowest = due
                     else:
                         del dues[index]
                     if was <= lowest:
@@ -286,9 +290,10 @@ class Engine:
         profile.due = (min(dues.values()) if dues else NEVER) if stale else lowest
         return found
 
-    def _order(self, units: int) -> list[tuple[int, Check | None]]:
-        """Return the units of a set in dependency order, each with its check where that alone decides."""
-        order = [(index, self._plain[index]) for index in range(len(self.units)) if units >> index & 1]
+    def _order(self, units: int) -> list[tuple[int, Check | None, int]]:
+        """Return the units of a set in dependency order, each with its check where that alone decides, and its gate."""
+        inside = [index for index in range(len(self.units)) if units >> index & 1]
+        order = [(index, self._plain[index], self._gates[index]) for index in inside]
         if len(self._orders) < MOST_ORDERS:
             self._orders[units] = order
         return order
@@ -299,28 +304,30 @@ class Engine:
             segmentation = self.units[index].segmentation
             left, entered = old[0] if old else None, new[0] if new else None
             if left is not None:
-                crossed.append(Crossed(False, left, segmentation, entered, because))
+                crossed.append((False, left, segmentation, entered, because))
             if entered is not None:
-                crossed.append(Crossed(True, entered, segmentation, left, because))
+                crossed.append((True, entered, segmentation, left, because))
         return crossed
 
     def _emit(self, profile: Profile, t: int, crossed: list[Crossed], cause: dict[str, Any]) -> list[Change]:
         """Return one evaluation's changes: exits first, then entries, each by segment key, own segments before."""
         segments = self.segments(profile)
         changes = []
-        for one in sorted(crossed, key=lambda one: (one.entered, one.segment, one.segmentation or "")):
+        if len(crossed) > 1:
+            crossed.sort(key=_emitted_at)
+        for entered, segment, segmentation, other, because in crossed:
             profile.seq += 1
             changes.append(
                 Change(
                     customer=profile.customer,
                     seq=profile.seq,
-                    change="entered" if one.entered else "exited",
-                    segment=one.segment,
-                    segmentation=one.segmentation,
-                    other=one.other,
+                    change="entered" if entered else "exited",
+                    segment=segment,
+                    segmentation=segmentation,
+                    other=other,
                     at=t,
                     cause=cause,
-                    because=one.because,
+                    because=because,
                     segments=segments,
                     ruleset=self.version,
                 )
@@ -341,11 +348,27 @@ class Engine:
         if not found and not gone:
             return []
         profile.clock = max(profile.clock, t)
-        crossed = [Crossed(False, level[0], segmentation, None, GONE) for segmentation, level in gone]
+        crossed: list[Crossed] = [(False, level[0], segmentation, None, GONE) for segmentation, level in gone]
         return self._emit(profile, t, crossed + self._crossed(found), self._definition)
 
 
-def _shown(level: Level, names: Mapping[str, str]) -> dict[str, str]:
+def _gate(units: Sequence[Unit], unit: Unit) -> int:
+    """Return a segment that one must be in to be in the unit's, -1 where there is none.
+
+    Who is in neither, and has nothing due of the unit's, has to wait for the former: nothing else makes them enter.
+    """
+    if isinstance(unit, SegmentUnit) and unit.plain and isinstance(unit.when, AllCheck):
+        for part in unit.when.parts:
+            if isinstance(part, InSegmentCheck) and units[part.unit].segmentation is None:
+                return part.unit
+    return -1
+
+
+def _emitted_at(one: Crossed) -> tuple[bool, str, str]:
+    return one[0], one[1], one[2] or ""
+
+
+def _shown(level: Any, names: Mapping[str, str]) -> dict[str, str]:
     key, since_ms = level
     return {"key": key, "name": names.get(key, key), "since": format_ms(since_ms)}
 

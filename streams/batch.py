@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from rules.errors import EventRejected, StateError
 from rules.features import NEVER
 from state.view import encode_view
-from streams.changes import make_entry, size_name
+from streams.changes import full_name, make_entry
 from streams.clocks import NEVER_MS
 from streams.events import MAX_ID_BYTES, decode_event, decode_record, is_tick, wrong_key
 from streams.pace import Pace
@@ -29,18 +29,16 @@ from streams.weights import weigh_changes, weigh_samples
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from aiokafka.structs import ConsumerRecord
-
     from state.change import Change
     from state.engine import Engine
     from state.models.sample import Sample
     from state.profile import Profile
-    from streams.changes import Entry
-    from streams.decode import Opened
+    from streams.entry import Entry
+    from streams.opened import Opened
     from streams.poison import PoisonLimit
     from streams.profiles import Profiles
+    from streams.record import Record
 
-    Record = ConsumerRecord[bytes | None, bytes | None]
     Customers = Mapping[bytes | None, str | None]
 
 log = logging.getLogger(__name__)
@@ -362,7 +360,11 @@ class Batch:
 
     def crossings(self) -> Counter[tuple[str, str]]:
         """Return how many changes there are by (segment name, entered or exited)."""
-        return Counter((size_name(change), change.change) for _, changes in self._made for change in changes)
+        found: Counter[tuple[str, str]] = Counter()
+        made = [(one.segmentation, one.segment, one.change) for _, changes in self._made for one in changes]
+        for (segmentation, segment, change), count in Counter(made).items():
+            found[full_name(segmentation, segment), change] = count
+        return found
 
     def sizes(self) -> dict[str, int]:
         """Return what the changes add to the segments' sizes."""

@@ -11,33 +11,20 @@ import orjson
 
 from rules.dates import format_ms
 from rules.errors import UnknownFormat
+from streams.entry import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from state.change import Change
 
 COMMIT_HEADER = "segue-commit"
 SOURCE_HEADER = "ce_source"
 
+_SPEC_VERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = ("content-type", b"application/json")
+_TYPES = {change: ("ce_type", b"segue.segment." + change.encode()) for change in ("entered", "exited")}
+
 _ID_CHARS = 32
 _FORMAT = 1
-
-
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A change as the outbox holds it: complete but for the moment at which it is emitted.
-
-    `head` and `tail` are the JSON object cut open where `emitted_at` belongs.
-    """
-
-    format: int
-    id: str
-    customer: str
-    change: str
-    at: str
-    commit: int
-    head: bytes
-    tail: bytes
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -56,13 +43,18 @@ def id_of(app_id: str, *parts: str | int | None) -> str:
 
 def size_name(change: Change) -> str:
     """Return the name under which the segment's size is kept: `own` or `segmentation.segment`."""
-    return change.segment if change.segmentation is None else f"{change.segmentation}.{change.segment}"
+    return full_name(change.segmentation, change.segment)
+
+
+def full_name(segmentation: str | None, segment: str) -> str:
+    """Return a segment's name with its segmentation's, where it has one."""
+    return segment if segmentation is None else f"{segmentation}.{segment}"
 
 
 def make_entry(app_id: str, change: Change, commit: int) -> Entry:
     """Return the outbox entry of a change that commit number `commit` makes."""
     at = format_ms(change.at)
-    identity = change_id(app_id, change)
+    identity = id_of(app_id, change.customer, change.seq, change.segment, change.change, change.at)
     head = orjson.dumps(
         {
             "id": identity,
@@ -101,21 +93,26 @@ def unpack_entry(data: bytes) -> Entry:
 
 def value_of(entry: Entry, emitted_at: str) -> bytes:
     """Return the record's value, the whole JSON object with its fields in the contract's order."""
-    return b'%b,"emitted_at":"%b",%b' % (entry.head, emitted_at.encode(), entry.tail)
+    return b"".join((entry.head, b',"emitted_at":"', emitted_at.encode(), b'",', entry.tail))
 
 
-def headers_of(app_id: str, entry: Entry) -> Sequence[tuple[str, bytes]]:
+def headers_of(app_id: str, entry: Entry) -> list[tuple[str, bytes]]:
     """Return the record's headers."""
-    return (
-        ("ce_specversion", b"1.0"),
+    return [
+        _SPEC_VERSION,
         ("ce_id", entry.id.encode()),
         (SOURCE_HEADER, source_of(app_id)),
-        ("ce_type", f"segue.segment.{entry.change}".encode()),
+        _TYPES[entry.change],
         ("ce_subject", entry.customer.encode()),
         ("ce_time", entry.at.encode()),
-        ("content-type", b"application/json"),
+        _CONTENT_TYPE,
         (COMMIT_HEADER, b"%d" % entry.commit),
-    )
+    ]
+
+
+def record_of(app_id: str, entry: Entry, emitted_at: str) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """Return the record's key, value and headers."""
+    return entry.customer.encode(), value_of(entry, emitted_at), headers_of(app_id, entry)
 
 
 @cache

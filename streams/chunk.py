@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiokafka.structs import ConsumerRecord
+    from streams.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Chunk:
     partition: int
     tenure: int
     number: int
-    records: Sequence[ConsumerRecord[bytes | None, bytes | None]]
+    records: Sequence[Record]
 
     @property
     def next_offset(self) -> int:

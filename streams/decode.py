@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rules.errors import StateError
 from streams.events import is_tick
+from streams.opened import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aiokafka.structs import ConsumerRecord
-
     from streams.chunk import Chunk
     from streams.clocks import Clock
+    from streams.record import Record
 
-    Record = ConsumerRecord[bytes | None, bytes | None]
 
 CREATE_TIME = 0
 """A record's timestamp type: the producer's clock, which may be ahead of ours, or absent."""
-
-
-class Opened(NamedTuple):
-    """A chunk's records, and of each the broker's time (ms); `clock` makes it the event's. `ticks` counts the ticks."""
-
-    records: Sequence[Record]
-    times: Sequence[int]
-    ticks: int
-    clock: Clock
-
-    @property
-    def newest_broker_ms(self) -> int:
-        """The newest broker time of any of the records, ticks and those that will be rejected included."""
-        return max(self.times)
 
 
 def open_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Opened:

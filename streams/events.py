@@ -34,9 +34,8 @@ from streams.timestamps import parse_timestamp
 if TYPE_CHECKING:
     from typing import Any
 
-    from aiokafka.structs import ConsumerRecord
-
     from streams.clocks import Clock
+    from streams.record import Record
 
 MAX_BYTES = 65_536
 MAX_ID_BYTES = 256
@@ -79,7 +78,7 @@ def decode_event(value: bytes, broker_ms: int, clock: Clock) -> Event:
         raise EventRejected(reason, detail)
     body = _parse(value)
     kind = body.get("type")
-    if kind.__class__ is not str or kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         reason, detail = "unknown_type", f"type is {_short(kind)}; it must be one of {', '.join(sorted(TYPES))}"
         raise EventRejected(reason, detail)
     customer = body.get("userId") or body.get("anonymousId")
@@ -97,7 +96,7 @@ def decode_event(value: bytes, broker_ms: int, clock: Clock) -> Event:
     return Event(customer, name, kind, ts_ms, floor_ms, body, body.get("messageId"))
 
 
-def is_tick(record: ConsumerRecord[bytes | None, bytes | None]) -> bool:
+def is_tick(record: Record) -> bool:
     """Whether the record is a tick: it only says what time it is (`docs/architecture.md`, "Time")."""
     return record.key is None and record.value == b"" and any(name == TICK_HEADER for name, _ in record.headers)
 
@@ -110,16 +109,19 @@ def _parse(value: bytes) -> dict[str, Any]:
         text = str(error)
         reason = "bad_number" if text.startswith(_INFINITE) else "not_json"
         raise EventRejected(reason, text) from None
-    if body.__class__ is not dict:
+    if not isinstance(body, dict):
         reason, detail = "not_object", f"the value is {_short(body)}; an event is a JSON object"
         raise EventRejected(reason, detail)
     if None in body.values():
         body = {name: item for name, item in body.items() if item is not None}
+    item: Any
     for name in _OBJECTS:
-        if name in body and body[name].__class__ is not dict:
+        item = body.get(name)
+        if item is not None and not isinstance(item, dict):
             del body[name]
     for name in _STRINGS:
-        if name in body and (body[name].__class__ is not str or not body[name]):
+        item = body.get(name)
+        if item is not None and not (isinstance(item, str) and item):
             del body[name]
     return body
 
@@ -131,7 +133,7 @@ def _times(stamp: Any, broker_ms: int, clock: Clock) -> tuple[int, int]:
         except MissingTimestamp:
             reason, detail = "no_timestamp", "an event of a replay must say when it happened, in `timestamp`"
             raise EventRejected(reason, detail) from None
-    if stamp.__class__ is not str:
+    if not isinstance(stamp, str):
         reason, detail = "bad_timestamp", f"timestamp is {_short(stamp)}; it must be a string as 2026-03-01T12:00:00Z"
         raise EventRejected(reason, detail)
     try:

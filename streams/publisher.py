@@ -22,7 +22,7 @@ from aiokafka.errors import (
 
 from rules.dates import format_ms
 from rules.errors import Fenced, ServiceError
-from streams.changes import headers_of, value_of
+from streams.changes import record_of
 from streams.timing import Timing
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.structs import RecordMetadata
 
-    from streams.changes import Entry
+    from streams.entry import Entry
     from streams.fence import Right
 
 _AHEAD = 1
@@ -129,8 +129,7 @@ class Publisher:
         emitted_at = format_ms(time.time_ns() // 1_000_000)
         batch, count = self._right.producer.create_batch(), 0
         for entry in entries:
-            key, value = entry.customer.encode(), value_of(entry, emitted_at)
-            headers = list(headers_of(self._app_id, entry))
+            key, value, headers = record_of(self._app_id, entry, emitted_at)
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
                 yield batch, count
                 batch, count = self._right.producer.create_batch(), 0

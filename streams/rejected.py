@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiokafka import AIOKafkaProducer
-    from aiokafka.structs import ConsumerRecord
+
+    from streams.record import Record
 
 
 class Rejection(NamedTuple):
     """A record and why it was rejected: `reason` is a short stable word, `detail` says more."""
 
-    record: ConsumerRecord[bytes | None, bytes | None]
+    record: Record
     reason: str
     detail: str
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from state.engine import Engine
     from state.store import Head
-    from streams.changes import Entry
     from streams.definitions import Active
+    from streams.entry import Entry
     from streams.parts import Parts
     from streams.tail import Out, Tail
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from streams.chunk import Chunk
-    from streams.decode import Opened
     from streams.definitions import Active
+    from streams.opened import Opened
     from streams.parts import Parts
     from streams.takeover import Taken
 

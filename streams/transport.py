@@ -19,8 +19,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
@@ -30,15 +32,16 @@ from mode import Service
 import streams.bootstrap  # noqa: F401 - for each client
 from rules.errors import Fenced
 from streams.chunk import Chunk
+from streams.record import small_record
 from streams.upkeep import is_passing, look_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
     import aiokafka
-    from aiokafka.structs import ConsumerRecord
 
     from streams.chunk_app import ChunkApp
+    from streams.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,15 @@ class _Reading:
         self.numbers = itertools.count()
 
 
+class Fetched(OrderedDict[TP, Any]):
+    """What the fetcher has fetched, by partition: each result is to make small records when it is taken apart."""
+
+    def __setitem__(self, tp: TP, result: Any) -> None:
+        if result.__class__ is FetchResult:  # else an error
+            result._partition_records._consumer_record = small_record  # noqa: SLF001
+        super().__setitem__(tp, result)
+
+
 class ChunkThread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer, in its own thread."""
 
@@ -112,6 +124,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> Mapping[TP, list[Chunk]]:
+        fetcher = consumer._fetcher  # noqa: SLF001 - made when the consumer started
+        if fetcher is not None and fetcher._records.__class__ is not Fetched:  # noqa: SLF001
+            fetcher._records = Fetched(fetcher._records)  # noqa: SLF001
         wanted: Any = Wanted(active_partitions)
         try:
             records = await super()._fetch_records(consumer, wanted, timeout, max_records)
@@ -123,7 +138,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         # no await between the fetch and here: a seek cannot come in between and give them to the next tenure
         return self.chunks(records or {})
 
-    def chunks(self, records: Mapping[TP, list[ConsumerRecord[Any, Any]]]) -> dict[TP, list[Chunk]]:
+    def chunks(self, records: Mapping[TP, list[Record]]) -> dict[TP, list[Chunk]]:
         """Return a poll's records as chunks, without those of partitions that nobody reads."""
         return {
             tp: list(self._chunks(tp, reading, batch))
@@ -131,7 +146,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             if batch and (reading := self._reading.get(tp)) is not None
         }
 
-    def _chunks(self, tp: TP, reading: _Reading, records: list[ConsumerRecord[Any, Any]]) -> Iterator[Chunk]:
+    def _chunks(self, tp: TP, reading: _Reading, records: list[Record]) -> Iterator[Chunk]:
         size = self.app.chunk_size
         for start in range(0, len(records), size):
             yield Chunk(tp.partition, reading.tenure, next(reading.numbers), records[start : start + size])

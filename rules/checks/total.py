@@ -33,7 +33,7 @@ IN_MILLIONTHS: Final = frozenset({"sum", "avg"})
 class TotalCheck(Leaf):
     """The check of an aggregate. Sums and averages are whole millionths, and so are their bounds."""
 
-    __slots__ = ("agg", "feature", "slot", "test", "text")
+    __slots__ = ("agg", "feature", "settled", "slot", "test", "text")
 
     def __init__(
         self, path: str, wanted: str, slot: int, feature: Feature, agg: str, test: Callable[[Any], bool], text: str
@@ -45,14 +45,18 @@ class TotalCheck(Leaf):
         self.agg = agg
         self.test = test
         self.text = text
+        self.settled = False
+        """Whether values that leave the window take the aggregate only further from what it must be."""
 
     def evaluate(self, customer: Customer, t: int) -> Verdict:
-        """Return whether the aggregate meets the comparison, until the aggregate next changes."""
+        """Return whether the aggregate meets the comparison, until a change of it could change that."""
         state = customer.slots[self.slot]
         if state is None:
             return False, NEVER
         value, until = self.feature.aggregate(state, t, self.agg)
-        return (value is not None and self.test(value)), until
+        if value is not None and self.test(value):
+            return True, until
+        return False, NEVER if self.settled else until
 
     def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
         """Return the aggregate."""

@@ -32,6 +32,10 @@ VALUES: Final = {
 """Aggregate -> what is kept for it; aggregates that keep the same share one feature."""
 
 
+_AWAY: Final = {"distinct": frozenset({"gt", "gte"}), "max": frozenset({"gt", "gte"}), "min": frozenset({"lt", "lte"})}
+"""Aggregate -> the comparisons that it only gets further from where values leave the window."""
+
+
 class TotalEvent(ScalarComparison, EventMatch):
     """Which events, which of their values, what to make of them, and what that must be."""
 
@@ -75,7 +79,9 @@ class Total(Condition):
         test = value_test(scaled if total.agg in IN_MILLIONTHS else ops)
         lately = f" within {format_duration(total.within)}" if total.within is not None else ""
         text = f"{total.agg} of {total.of} over {total.words()}{lately} {describe_words(ops)}"
-        return TotalCheck(f"{path}.total", describe(ops), slot, feature, total.agg, test, text)
+        check = TotalCheck(f"{path}.total", describe(ops), slot, feature, total.agg, test, text)
+        check.settled = ops.keys() <= _AWAY.get(total.agg, frozenset())
+        return check
 
 
 def _in_millionths(operand: Any) -> Any:

@@ -106,7 +106,7 @@ async def append(
                 pipeline.topics.changes,
                 value_of(entry, "2026-03-01T12:00:00.000Z"),
                 key=whose.encode(),
-                headers=list(headers_of(app, entry)),
+                headers=headers_of(app, entry),
                 partition=partition_of(whose.encode(), pipeline.settings.partitions),
             )
         await producer.flush()

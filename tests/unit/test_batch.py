@@ -14,6 +14,7 @@ from rules.errors import StateError
 from rules.features import NEVER
 from rules.load import load_text
 from state.engine import Applied, Engine
+from state.form import engine_form
 from state.memory import MemoryStore
 from state.store import Commit
 from streams.batch import Batch
@@ -172,6 +173,7 @@ async def test_released_samples_are_taken_in_the_order_of_their_release() -> Non
     assert batch.weight_bytes > 3 * 300
 
 
+@pytest.mark.usefixtures("patchable")
 async def test_a_poisoned_event_doubles_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     bench.profiles = Profiles(bench.store, SAMPLING, 0, 100)
@@ -265,7 +267,14 @@ async def test_a_batch_is_full_with_few_changes_where_each_quotes_a_long_name() 
 
 
 @pytest.fixture
-def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
+def patchable() -> None:
+    """Skip where the engine is compiled: then nothing of it can be replaced."""
+    if engine_form() == "compiled":
+        pytest.skip("a compiled engine cannot be patched")
+
+
+@pytest.fixture
+def poisoned(patchable: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine raise at events named Bad, after it has changed something."""
     apply = ENGINE.apply
 
@@ -474,6 +483,7 @@ async def test_too_many_poisoned_events_are_no_accident() -> None:
         await bench.apply(batch, [bench.event("a", 1_000, name="Bad") for _ in range(3)])
 
 
+@pytest.mark.usefixtures("patchable")
 async def test_a_poisoned_timer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     batch = bench.batch()
@@ -495,6 +505,7 @@ async def test_a_poisoned_timer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(batch.saved) == ["b"]
 
 
+@pytest.mark.usefixtures("patchable")
 async def test_an_engine_that_does_not_fire_is_no_endless_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     batch = bench.batch()

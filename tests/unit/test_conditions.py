@@ -113,6 +113,14 @@ UNTIL: list[tuple[str, int, bool, int]] = [
     ("did: {event: X, times: {ne: 1}, within: 10s}", 0, False, 10_000),
     ("total: {event: X, of: v, agg: sum, within: 10s, gte: 5}", 9_999, True, 10_000),
     ("total: {event: X, of: v, agg: sum, gte: 5}", 0, True, NEVER),
+    ("total: {event: X, of: v, agg: sum, within: 10s, gte: 9}", 0, False, 10_000),  # what leaves may be below 0
+    ("total: {event: X, of: v, agg: distinct, within: 10s, gte: 1}", 0, True, 10_000),
+    ("total: {event: X, of: v, agg: distinct, within: 10s, gte: 2}", 0, False, NEVER),  # with no event they only fall
+    ("total: {event: X, of: v, agg: distinct, within: 10s, eq: 2}", 0, False, 10_000),
+    ("total: {event: X, of: v, agg: max, within: 10s, gt: 5}", 0, False, NEVER),
+    ("total: {event: X, of: v, agg: max, within: 10s, lt: 5}", 0, False, 10_000),
+    ("total: {event: X, of: v, agg: min, within: 10s, lt: 5}", 0, False, NEVER),
+    ("total: {event: X, of: v, agg: min, within: 10s, gt: 5}", 0, False, 10_000),
     ("since_last: {event: X, gte: 10s}", 0, False, 10_000),
     ("since_last: {event: X, gt: 10s}", 0, False, 10_001),
     ("since_last: {event: X, lt: 10s}", 3, True, 10_000),

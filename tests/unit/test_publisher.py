@@ -17,7 +17,7 @@ from streams.publisher import Publisher
 from streams.signs import Signs
 
 if TYPE_CHECKING:
-    from streams.changes import Entry
+    from streams.entry import Entry
 
 PLACE = TopicPartition("changes", 0)
 
