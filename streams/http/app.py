@@ -80,11 +80,14 @@ def make_app(parts: HttpParts, checks: Checks) -> FastAPI:
 
 
 def _add_open_routes(app: FastAPI, parts: HttpParts, faults: Once[list[dict[str, str]]]) -> None:
+    # load balancers ask with HEAD, too
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", responses=described(405), tags=["health"])
     async def healthz() -> Success:
         """Whether the process lives."""
         return Success(success=True)
 
+    @app.head("/readyz", include_in_schema=False, response_model=Success)
     @app.get("/readyz", response_model=Success, responses=described(405, 503), tags=["health"])
     async def readyz() -> Response | Success:
         """Whether broker and Redis answer."""

@@ -116,14 +116,17 @@ async def _frameworks(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> str:
     """Return the methods that a path takes: of several routes at one path the framework names the first one's."""
     named: dict[str, Any] = request.app.openapi()["paths"].get(request.scope["path"], {})
-    if named:  # what is documented there; `/v1/customers/lookup` could be a customer, too
-        return ", ".join(method.upper() for method in named)
     asked = {"type": "http", "path": request.scope["path"], "root_path": "", "headers": []}
+    # what is documented there, where something is: `/v1/customers/lookup` could be a customer, too; HEAD never is
     return ", ".join(
         method
         for method in _METHODS
-        if any(route.matches({**asked, "method": method})[0] is Match.FULL for route in request.app.routes)
+        if (method.lower() in named if named and method != "HEAD" else _is_taken(request, {**asked, "method": method}))
     )
+
+
+def _is_taken(request: Request, asked: dict[str, Any]) -> bool:
+    return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

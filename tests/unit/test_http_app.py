@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import jsonschema
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
@@ -81,6 +82,37 @@ async def test_what_goes_past_the_framework_is_a_route_of_it_too(app: Served) ->
     assert all(("get" if path.endswith(ID) else "post") in paths[path] for path in app.direct)
     is_flat(await app.client.post("/v1/customers/{id}"), 405, "method_not_allowed")
     is_flat(await app.client.get("/v1/batch"), 405, "method_not_allowed")
+
+
+async def test_load_balancers_may_ask_without_a_body(app: Served) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = await app.client.head(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        refused = await app.client.post(path)
+        is_flat(refused, 405, "method_not_allowed")
+        assert refused.headers["allow"] == "GET, HEAD"
+    assert (await app.client.get("/v1/batch")).headers["allow"] == "POST"
+
+
+async def _schema_of_ids(app: Served) -> dict[str, Any]:
+    track = (await app.client.get("/openapi.json")).json()["paths"]["/v1/track"]["post"]
+    found: dict[str, Any] = track["requestBody"]["content"]["application/json"]["schema"]["properties"]["userId"]
+    return found
+
+
+@pytest.mark.parametrize("named", ["x" * 64, "x" * 256, "é" * 64, "🦊" * 64])
+async def test_an_id_that_the_document_allows_is_taken(app: Served, named: str) -> None:
+    schema = await _schema_of_ids(app)
+    jsonschema.validate(named, schema)
+    assert (await app.post("/v1/track", {**TRACK, "userId": named})).status_code == 200
+
+
+@pytest.mark.parametrize("named", ["", "x" * 257, "🦊" * 65])
+async def test_an_id_that_is_refused_is_not_allowed_by_the_document(app: Served, named: str) -> None:
+    schema = await _schema_of_ids(app)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(named, schema)
+    assert (await app.post("/v1/track", {**TRACK, "userId": named})).status_code == 400
 
 
 async def test_readiness_names_what_is_away(app: Served) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from streams.events import MAX_ID_BYTES
 from streams.http.errors import Fault
 from streams.http.security import AUTHORIZED
 
@@ -42,7 +43,13 @@ _SENT_AT = {
     "type": "string",
     "description": "When the client sent the request, by its clock; what is no date-time counts as absent.",
 }
-_ID = {"type": "string", "minLength": 1, "maxLength": 64}
+_ID = {
+    "type": "string",
+    "minLength": 1,
+    "description": f"At most {MAX_ID_BYTES} bytes of UTF-8.",
+    # a schema counts characters, of which each may have four bytes
+    "anyOf": [{"maxLength": MAX_ID_BYTES // 4}, {"maxLength": MAX_ID_BYTES, "pattern": "^[ -~]*$"}],
+}
 _FIELDS: dict[str, Any] = {
     "messageId": {"type": "string", "description": "By it a repeated event is known; made where missing."},
     "userId": _ID,
