@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 import sqlite3
 import sys
 import time
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
     Write = Callable[[Member], None]
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-][\d ./()-]*(?:[eE][+-]?\d+)?", re.ASCII)
+
 KeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="The segment's key, or `segmentation.segment`.", show_default=False)
 ]
@@ -58,8 +62,9 @@ def export(
     """Write who is in a segment: customer_id, since when, and the traits that views show.
 
     In CSV the traits of SEGUE_VIEW_TRAITS are columns, in its order; one that is no text is JSON, one that is missing
-    is empty. It scans Redis beside the workers' writes: everybody who is in from the beginning to the end is there,
-    once; who comes or goes meanwhile may be.
+    is empty, and before what a spreadsheet would take for a formula stands a ' (JSON lines have it as it is). It scans
+    Redis beside the workers' writes: everybody who is in from the beginning to the end is there, once; who comes or
+    goes meanwhile may be.
     """
     run(_export(settings_of(redis=redis, app_id=app_id), key, format, output))
 
@@ -127,13 +132,22 @@ def _write_line(file: TextIO, content: Mapping[str, Any]) -> None:
 
 
 def _write_row(table: Any, member: Member, traits: Sequence[str]) -> None:  # csv does not name its writer's class
-    table.writerow((member.customer_id, member.since, *(_cell(member.traits.get(name)) for name in traits)))
+    cells = (_cell(member.traits.get(name)) for name in traits)
+    table.writerow((_inert(member.customer_id), member.since, *map(_inert, cells)))
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _inert(text: str) -> str:
+    """Return a cell that no spreadsheet works out: whoever sends events could else have theirs run somebody's formula.
+
+    A number, or a telephone number, may begin with its sign.
+    """
+    return text if not text.startswith(_FORMULA) or _NUMBER.fullmatch(text) else f"'{text}"
 
 
 @contextlib.contextmanager

@@ -168,6 +168,7 @@ async def test_an_export_may_be_lines_of_json_and_ids_may_hold_anything(
     assert status == 0, said
     rows = list(csv.reader(output.decode().splitlines(keepends=True)))
     assert ['a,"b"\nc', SINCE, '["a","b"]', 'Ann "A", O\'B', "true"] in rows
+    assert "'=1+1" in [row[0] for row in rows]  # a spreadsheet would work it out
     assert len(rows) == len(found) + 1
 
 
