@@ -155,7 +155,7 @@ def show(
 
     found, standing = run(_with(settings_of(redis=redis, app_id=app_id, partitions=partitions), ask))
     _show(found.endpoint)
-    _show_standing(standing)
+    show_standing(standing)
     _warn(found.warnings)
 
 
@@ -343,7 +343,8 @@ def _show(endpoint: Endpoint) -> None:
         say(f"{name:<22}  {', '.join(value) if isinstance(value, list) else '-' if text is None else text}")
 
 
-def _show_standing(standing: Standing) -> None:
+def show_standing(standing: Standing) -> None:
+    """Print how deliveries stand, a line each."""
     due = standing.next_due_ms
     rows = {
         "waiting": standing.waiting,
@@ -352,14 +353,26 @@ def _show_standing(standing: Standing) -> None:
         "retries": standing.again,
         "spent": standing.spent,
         "next attempt": "-" if due is None else format_ms(due),
-        "last attempt": standing.last or "-",
+        "last attempt": _last(standing.last),
     }
     for name, value in rows.items():
         say(f"{name:<22}  {value}")
 
 
+def _last(text: str) -> str:
+    """Return what the newest attempt came to: when, its status or why there is none, and what was answered."""
+    if not text:
+        return "-"
+    last = orjson.loads(text)
+    return f"{format_ms(last['at'])}  {_came_to(last['status'], last['failure'])}  {last['shown']}".rstrip()
+
+
+def _came_to(status: int | None, failure: str | None) -> str:
+    return str(status) if failure is None else f"{status or ''} {failure}".strip()
+
+
 def _show_dead(one: Dead) -> None:
-    why = str(one.status) if one.failure is None else f"{one.status or ''} {one.failure}".strip()
+    why = _came_to(one.status, one.failure)
     times = f"{one.tries} {'attempt' if one.tries == 1 else 'attempts'}"
     say(f"{one.delivery.id}  {format_ms(one.spent_ms)}  {times}  {why}  {one.delivery.customer}  {one.shown}".rstrip())
 
