@@ -47,6 +47,7 @@ ReadyFileOption = Annotated[
 ]
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 _POLL_S = 0.05
+_SESSION_MS = 2_000
 
 
 def up(
@@ -67,6 +68,8 @@ def up(
     settings, sources = load_settings(given)
     if sources["http_origins"] == "default":  # pages may ask, too; they need a key or a token all the same
         settings = settings.model_copy(update={"http_origins": ["*"]})
+    if sources["session_timeout"] == "default":  # nobody else takes over, and each group begins sooner
+        settings = settings.model_copy(update={"session_timeout": _SESSION_MS})
     if sources["http_port"] == "default" and _is_taken(settings.http_host, settings.http_port):
         settings = settings.model_copy(update={"http_port": 0})
     level = "warning" if settings.log_level == "info" else settings.log_level
