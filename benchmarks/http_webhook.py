@@ -10,7 +10,7 @@ import asyncio
 import statistics
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
@@ -63,7 +63,7 @@ async def webhook(site: Site) -> None:
     came: dict[str, asyncio.Future[float]] = {}
     receiving = await loop.create_server(type("Receiver", (Receiver,), {"came": came}), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{receiving.sockets[0].getsockname()[1]}/"
-    allowed = {"webhooks_http": True, "webhooks_networks": "127.0.0.0/8"}
+    allowed: dict[str, Any] = {"webhooks_http": True, "webhooks_networks": "127.0.0.0/8"}
     async with site.working(RULES), site.serving(**allowed) as (pid, port):
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", auth=(site.keys["admin"], "")) as admin:
             (await admin.post("/v1/webhooks", json={"url": url, "segments": ["active"]})).raise_for_status()
