@@ -1,7 +1,7 @@
 """How clients come into the broker: the one place that turns settings into a client's options.
 
 Every client of aiokafka is made with `client_options`, and Faust's with `faust_credentials`. Certificates and passwords
-in files are read whenever a client is made, so that one who renews them need not restart anything.
+in files are read when a client is made: one that lives as long as its process has those of its start.
 """
 
 from __future__ import annotations

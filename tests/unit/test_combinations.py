@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,7 @@ from streams.redis_access import redis_url
 from streams.settings import Settings, describe, load_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 USER = {"SEGUE_BROKER_SECURITY": "sasl_ssl", "SEGUE_BROKER_USER": "u", "SEGUE_BROKER_PASSWORD": "hush"}
 
@@ -193,3 +195,28 @@ def test_services_of_our_own_are_come_into_with_nothing(pems: dict[str, str]) ->
     own = given.model_copy(update={**Settings.without_security, "broker": "h:1", "redis": "redis://h:2"})
     assert client_options(own) == client_options(Settings(broker="h:1"))
     assert redis_url(own) == "redis://h:2"
+
+
+CLIENTS = {"AIOKafkaAdminClient", "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer"}
+STREAMS = Path(__file__).parents[2] / "streams"
+
+
+def made_clients(source: str) -> Iterator[ast.Call]:
+    """Yield where a client of the broker is made."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLIENTS:
+            yield node
+
+
+def test_every_client_of_the_broker_has_its_options_from_one_place() -> None:
+    made = 0
+    for path in STREAMS.rglob("*.py"):
+        for call in made_clients(path.read_text()):
+            if path.name == "embedded.py":  # of a broker that is our own
+                continue
+            made += 1
+            assert any(
+                keyword.arg is None and ast.unparse(keyword.value).startswith("client_options(")
+                for keyword in call.keywords
+            ), f"{path}:{call.lineno}"
+    assert made > 10
