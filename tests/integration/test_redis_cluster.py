@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import re
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.embedded
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 PARTITION = 7
 TAG = "{7}"
 
@@ -233,6 +236,34 @@ async def test_a_scan_begins_anew_where_the_slot_has_moved(cluster: ValkeyCluste
         await store.close()
 
 
+async def test_a_worker_gets_by_with_the_rights_that_the_document_lists(cluster: ValkeyCluster) -> None:
+    text = DOCUMENT.read_text()
+    [rights] = re.findall(r"^ACL SETUSER segue-worker on >PASSWORD (.*)$", text, re.MULTILINE)
+    [more] = re.findall(r"On a cluster add `([^`]+)`", text)
+    for node in cluster.masters:
+        await node.ask("ACL", "SETUSER", "segue-worker", "on", ">word", *rights.split(), *more.split())
+    url = cluster.url.replace("://", "://segue-worker:word@")
+    store = RedisStore(url, "segue", patience_s=20)  # the app id of the document
+    by_all = await opened(cluster, "segue")
+    try:
+        await store.start()
+        tenure = await take_over(store, PARTITION)
+        for number in range(5):
+            await tenure.commit(outbox=[b"x"], profiles={f"c{number}": b"x"}, sizes={"vip": 1}, views=[f"c{number}"])
+        source, target, slot = await cluster.begin_to_move(f"segue:{TAG}:head")
+        await cluster.move_keys(source, target, slot)
+        assert (await store.head(PARTITION)).number == 5  # by ASKING
+        await cluster.end_move(source, target, slot)
+        await tenure.commit(published=5, viewed=["c1"])
+        assert await all_customers(store, PARTITION) == {f"c{number}" for number in range(5)}
+        await store.write_views({"c1": (1, b'{"rev":1}')})
+        assert (await store.activate("v1", "{}")).number == 1
+    finally:
+        await by_all.drop()
+        await by_all.close()
+        await store.close()
+
+
 async def test_history_webhooks_keys_and_secrets(cluster: ValkeyCluster, app_id: str) -> None:
     """What `segue serve` keeps, over twelve partitions, so on all three servers."""
     history = History(cluster.url, app_id, kept=5, patience_s=5)
@@ -283,7 +314,7 @@ async def test_an_order_is_heard_of_everywhere(
     broker: Broker, cluster: ValkeyCluster, topic_prefix: str, app_id: str
 ) -> None:
     """`segue worker` and `segue serve` on a cluster: keys, webhooks, the stream, views."""
-    await an_order_is_heard_of(broker, cast("EmbeddedValkey", cluster), topic_prefix, app_id, killed=True)
+    await an_order_is_heard_of(broker, cast("EmbeddedValkey", cluster), topic_prefix, app_id, killed=False)
 
 
 async def test_one_server_of_a_cluster_is_refused_where_the_url_says_no_cluster(cluster: ValkeyCluster) -> None:
