@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import itertools
 import logging
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rules.errors import SegueError
+from rules.errors import AccessError, SegueError, ServiceError
 from state.redis import RedisStore
 from streams.app import build_app
 from streams.cli.frame import serve
@@ -24,6 +26,7 @@ from streams.cli.options import (
     settings_of,
 )
 from streams.definitions import read_active
+from streams.producers import plain_producer
 from streams.pulse import END_S, Pulse
 from streams.redis_access import durability_of, redis_url
 
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from streams.worker import Worker
 
 log = logging.getLogger(__name__)
+
+_PATIENCE_S = 30.0
+_PAUSE_S = 0.5
 
 _REPLICAS = "SEGUE_REDIS_REPLICAS=1 has each commit wait for a replica"
 
@@ -77,6 +83,7 @@ async def _work(settings: Settings, *, from_scratch: bool, accept_rollback: bool
         end_s = END_S + settings.revoke_deadline / 1000
         pulse = stack.enter_context(Pulse(beats, settings.stall_deadline / 1000, end_s=end_s))
         probes = await stack.enter_async_context(_probing(settings))
+        await _broker_there(settings)
         store = RedisStore(redis_url(settings), settings.app_id, **durability_of(settings))
         await store.start()
         stack.push_async_callback(store.close)
@@ -95,6 +102,24 @@ async def _work(settings: Settings, *, from_scratch: bool, accept_rollback: bool
             raise
         finally:
             pulse.ending("it has failed, or was asked to stop")
+
+
+async def _broker_there(settings: Settings) -> None:
+    """Wait for a broker that is away, as the store does for Redis; raises what was said last, `AccessError` at once."""
+    deadline_s, waits = time.monotonic() + _PATIENCE_S, False
+    while True:
+        try:
+            async with plain_producer(settings):
+                return
+        except AccessError:
+            raise
+        except ServiceError as error:
+            if time.monotonic() > deadline_s:
+                raise
+            if not waits:
+                log.warning("%s (trying again for %g s)", error, _PATIENCE_S)
+            waits = True
+        await asyncio.sleep(_PAUSE_S)
 
 
 class _Beats:

@@ -12,7 +12,9 @@ from tests.chaos.scene import TIMES
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from tests.chaos.crew import WorkerProcess
     from tests.chaos.scene import Scene
+    from tests.integration.conftest import Broker
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 * TIMES)]
 
@@ -93,6 +95,28 @@ async def test_a_worker_that_stood_still_is_refused(scene: Scene) -> None:
         await scene.crew.settled()
         await repeat(freeze_a_worker, scene, 2)
     await scene.verdict()
+
+
+@pytest.mark.kafka  # the embedded broker forgets everything
+async def test_workers_begin_before_the_broker_is_there(scene: Scene, broker: Broker) -> None:
+    async with scene.load.running():
+        await scene.pause(0.5, 1)
+        await broker.kill()
+        try:
+            workers = await scene.crew.hire(2)
+            await scene.crew.until(
+                lambda: all("trying again for" in said(worker) for worker in workers), "them to wait"
+            )
+        finally:
+            await broker.restart()
+        await scene.crew.settled()
+        await scene.pause(1, 2)
+    await scene.verdict()
+
+
+def said(worker: WorkerProcess) -> str:
+    """Return all that it said."""
+    return worker.log.read_text(errors="replace") if worker.log.exists() else ""
 
 
 async def test_all_of_it_at_once(scene: Scene) -> None:
