@@ -11,7 +11,7 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bat
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store lint format bench bench-models bench-http bench-storage lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-models bench-http bench-storage lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -51,6 +51,10 @@ chaos: ## workers, broker, Valkey and network fail under load on Apache Kafka: m
 chaos-store: ## the store is set back, emptied, filled up, replaced, moved under load; each for itself, those that CI leaves out too
 	@scripts/setup dev
 	@$(PYTEST) --broker kafka --long $(ARGS) tests/chaos/test_store_set_back.py tests/chaos/test_store_refuses.py tests/chaos/test_store_cluster.py
+
+chaos-points: ## a worker dies, stands still, is cancelled or loses a reply at every place where it waits; two take-overs cross
+	@scripts/setup dev
+	@SEGUE_CHAOS=2 $(PYTEST) --broker kafka $(ARGS) tests/chaos/test_fail_points.py tests/chaos/test_fail_points_processes.py
 
 lint: ## ruff and mypy
 	@scripts/setup dev

@@ -60,6 +60,10 @@ class StandIn:
         context.run(_current.set, self)
         return asyncio.get_running_loop().create_task(coroutine, context=context)
 
+    def be_this_process(self) -> None:
+        """Let all that this context begins from now on belong to it."""
+        _current.set(self)
+
     def stop(self) -> None:
         """Let it stand still, from this moment on."""
         self._stands_still = True

@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 import sys
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.awaits import SENDING
-from tests.chaos.scene import TIMES
+from tests.chaos.awaits import ROOT, SENDING
+from tests.chaos.crew import WorkerProcess
+from tests.chaos.scene import TIMES, environment
 from tests.chaos.stage import make_stage
 from tests.chaos.stand_in import StandIn, task_factory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from streams.embedded import EmbeddedValkey
     from tests.chaos.hand import Hand
+    from tests.chaos.scene import Scene
     from tests.integration.conftest import Broker
 
 EVERY = TIMES > 1
 KILLS = 24
 """How many places CI draws from all."""
 
+DEATHS = 2
+"""How many workers of a group die in CI."""
+
+LATEST = 400
+"""The last place at which one dies: it has taken its partitions over by then, and committed many times."""
+
 SERVERS = 3
 """So many processes whose children are killed run side by side."""
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1_800 if EVERY else 180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3_600 if EVERY else 180)]
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +66,39 @@ async def test_killed_at_each_place(
             for partition in said:
                 rest.create_task(stage.hand.work(parts, partition))
         assert await stage.verdict() == []
+
+
+class DyingWorker(WorkerProcess):
+    """A `segue worker` that kills itself where its partitions' tasks wait for the nth time."""
+
+    def __init__(self, settings: Mapping[str, str], log: Path, nth: int) -> None:
+        super().__init__(settings, log)
+        self._nth = nth
+
+    def command(self) -> Sequence[str | Path]:
+        return [sys.executable, "-m", "tests.chaos.dying_worker", str(self._nth), "worker"]
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), "PYTHONPATH": str(ROOT)}
+
+
+@(pytest.mark.chaos if EVERY else pytest.mark.kafka)
+async def test_workers_of_a_group_are_killed_at_any_place(scene: Scene) -> None:
+    """One worker lives, beside it one after another dies, under load: in a take-over, a commit, a publication."""
+    await scene.crew.hire()
+    async with scene.load.running():
+        await scene.crew.settled()
+        for number in range(DEATHS * TIMES):
+            nth = scene.random.randrange(1, LATEST)
+            worker = DyingWorker(environment(scene.settings), scene.crew.logs / f"dying-{number}.log", nth)
+            try:
+                await worker.start()
+                await scene.crew.until(lambda dying=worker: not dying.runs, f"a worker to die at its wait {nth}")  # type: ignore[misc]
+                assert worker.status == -signal.SIGKILL, f"its log is {worker.log}"
+            finally:
+                worker.close()
+        await scene.crew.settled()
+    await scene.verdict()
 
 
 async def places(hand: Hand) -> int:

@@ -6,14 +6,14 @@ import asyncio
 import dataclasses
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.chaos.awaits import SENDING
 from tests.chaos.hand import PASSING
 from tests.chaos.stand_in import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from tests.chaos.stage import Stage
     from tests.chaos.stand_in import Meeting, Wait
@@ -165,6 +165,22 @@ async def stand_still(trial: Trial) -> None:
     await _ended(task)
 
 
+async def come_back(trial: Trial) -> None:
+    """Have the partition come back to the same worker, and all be done, while its old loop stands still there."""
+    hand, partition = trial.stage.hand, trial.partition
+    async with hand.parts() as parts:
+        loop, task = _stopping(trial, lambda: hand.work(parts, partition))
+        if await trial.reaches(task):
+            await hand.work(parts, partition)
+
+            async def go_on() -> None:
+                loop.go_on()
+                await asyncio.wait([task])
+
+            await _nothing_written(trial, go_on)
+        await _ended(task)
+
+
 async def be_cancelled(trial: Trial) -> None:
     """Have the worker let go of the partition there, at once, and another take it over."""
     seen: Counter[tuple[str, ...]] = Counter()
@@ -211,7 +227,10 @@ async def cross(trial: Trial) -> None:
     await _ended(one)
 
 
-def _stopping(trial: Trial) -> tuple[StandIn, asyncio.Task[None]]:
+def _stopping(
+    trial: Trial, work: Callable[[], Coroutine[Any, Any, None]] | None = None
+) -> tuple[StandIn, asyncio.Task[None]]:
+    """Begin a worker, or some of its work, that will stand still at the point."""
     seen: Counter[tuple[str, ...]] = Counter()
 
     def meet(wait: Wait) -> None:
@@ -219,7 +238,7 @@ def _stopping(trial: Trial) -> tuple[StandIn, asyncio.Task[None]]:
             worker.stop()
 
     worker = trial.worker(meet)
-    return worker, worker.run(trial.stage.hand.once(trial.partition))
+    return worker, worker.run(work() if work else trial.stage.hand.once(trial.partition))
 
 
 async def _nothing_written(trial: Trial, go_on: Callable[[], Awaitable[None]]) -> None:
