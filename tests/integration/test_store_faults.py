@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.asyncio import Redis
 
-from rules.errors import Fenced, SegueError, ServiceError, StateError
+from rules.errors import AccessError, Fenced, SegueError, ServiceError, StateError
 from state import scripts
 from state.connect import REPLY_TIMEOUT_S
 from state.redis import RedisStore
@@ -268,7 +268,7 @@ async def test_an_activation_whose_reply_was_lost_counts_once(shaky: RedisStore,
 async def test_a_wrong_password_is_told_at_once_and_not_shown(valkey: EmbeddedValkey, app_id: str) -> None:
     store = RedisStore(f"redis://user:secret@{valkey.address}/0", app_id, patience_s=60)
     async with asyncio.timeout(5):
-        with pytest.raises(ServiceError, match="correct the user and password in SEGUE_REDIS") as caught:
+        with pytest.raises(AccessError, match="correct the user in SEGUE_REDIS and its password") as caught:
             await store.start()
     assert "secret" not in str(caught.value)
 
