@@ -145,15 +145,16 @@ class Cluster:
     async def _send(
         self, place: Place, units: Sequence[_Unit], commands: Sequence[Command], replies: list[Any]
     ) -> None:
-        sent: list[tuple[int | None, Command]] = []
+        sent: list[Command] = []
         for unit in units:
-            if unit.asking:
-                sent.append((None, ("ASKING",)))
-            sent += ((index, commands[index]) for index in unit.indexes)
-        answered = await piped(self._client(place), [command for _, command in sent])
-        for (index, _), reply in zip(sent, answered, strict=True):
-            if index is not None:
-                replies[index] = reply
+            sent += [("ASKING",)] if unit.asking else []
+            sent += (commands[index] for index in unit.indexes)
+        answers = iter(await piped(self._client(place), sent))
+        for unit in units:
+            asked = next(answers) if unit.asking else None
+            for index in unit.indexes:
+                answer = next(answers)
+                replies[index] = asked if isinstance(asked, Exception) else answer  # a right that is missing
 
     def _redirected(self, unit: _Unit, replies: Sequence[Any]) -> bool:
         """Return whether a unit is to be sent again, and note where."""
