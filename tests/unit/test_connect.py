@@ -64,6 +64,24 @@ async def test_what_passes_is_waited_out(error: Exception) -> None:
     assert server.asked == 4
 
 
+async def test_what_is_waited_for_is_logged_whenever_it_becomes_something_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that was killed is away, then reads its files: a line each, however often it is asked."""
+    away, loading = PASSING[0], PASSING[3]
+    errors = iter([away, RedisConnectionError("Error 111"), away, loading, loading])
+
+    async def attempt() -> str:
+        error = next(errors, None)
+        if error is not None:
+            raise error
+        return "answer"
+
+    assert await Link("redis://127.0.0.1:1", 10).patiently("ask", attempt) == "answer"
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"ask: redis://127.0.0.1:1 ({error}); trying again" for error in (away, loading)]
+
+
 @pytest.mark.parametrize("error", PASSING, ids=str)
 async def test_what_does_not_pass_in_time_is_an_error_with_address_and_remedy(error: Exception) -> None:
     link, server = Link("redis://u:secret@host:1/2", 0.01), Server(error, 10**9)
