@@ -17,7 +17,7 @@ import orjson
 import pytest
 import pytest_asyncio
 import redis.asyncio
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from rules.errors import AccessError, ServiceError, TopicError
 from rules.load import load_text
@@ -30,6 +30,7 @@ from streams.redis_access import redis_url
 from streams.settings import load_settings
 from streams.topics import check_topics, create_topics
 from tests.integration.certificates import Certificates, serving
+from tests.integration.pipeline import track
 from tests.integration.secured_kafka import PASSWORDS, Acl, SecuredKafka, acls_of
 from tests.integration.tls_front import tls_front
 from tests.integration.webhook_receiver import marketing_tool
@@ -191,14 +192,15 @@ async def segue(environment: dict[str, str], *words: object) -> tuple[int, str]:
     return await command.ended(), command.said
 
 
-async def changes_of(site: Site, count: int) -> dict[str, list[tuple[int, str]]]:
-    """Return customer -> (seq, segment) of all changes, once there are so many."""
+async def changes_of(site: Site, customers: list[str], each: int) -> dict[str, list[tuple[int, str]]]:
+    """Return customer -> (seq, segment) of all their changes, once each of them has so many."""
     found: dict[str, list[tuple[int, str]]] = {}
     consumer = AIOKafkaConsumer("segment-changes", bootstrap_servers=site.kafka.address, auto_offset_reset="earliest")
     async with consumer, asyncio.timeout(PATIENCE_S):
-        for _ in range(count):
+        while any(len(found.get(customer, ())) < each for customer in customers):
             change = orjson.loads((await consumer.getone()).value or b"")
-            found.setdefault(change["customer_id"], []).append((change["seq"], change["segment"]))
+            if change["customer_id"] in customers:
+                found.setdefault(change["customer_id"], []).append((change["seq"], change["segment"]))
     return found
 
 
@@ -259,7 +261,7 @@ async def test_from_http_to_http_with_the_rights_that_the_document_lists(site: S
             assert token.status_code == 200, token.text
             assert (await client.post("/v1/track", content=b"[", auth=(write, ""))).status_code == 400
             assert (await client.delete(f"/v1/webhooks/{made.json()['id']}", auth=(admin, ""))).status_code == 200
-    assert await changes_of(site, 2 * len(customers)) == {one: [(1, "buyer"), (2, "loyal")] for one in customers}
+    assert await changes_of(site, customers, 2) == {one: [(1, "buyer"), (2, "loyal")] for one in customers}
     assert await denials(site) == denied
 
 
@@ -340,6 +342,32 @@ async def test_a_worker_ends_with_the_right_on_a_group_or_a_transactional_id_tha
     async with site.kafka.without(acl):
         said = await refusal(lambda: begin_work(site))
     assert f"user 'segue-worker' (SEGUE_BROKER_USER) may not do this with the {acl.kind} {acl.name}" in said
+
+
+async def test_a_right_that_is_taken_away_at_work_ends_the_worker(site: Site) -> None:
+    acl = next(acl for acl in of_topics("segue-worker") if (acl.name, acl.does) == ("segment-changes", "Write"))
+    settings = site.settings("segue-worker")
+    store = RedisStore(redis_url(settings), settings.app_id, patience_s=5)
+    await store.start()
+    try:
+        async with build_app(settings, store, load_text(RULES)) as worker:
+            running = asyncio.create_task(worker.run())
+            async with asyncio.timeout(PATIENCE_S):
+                while len(worker.partitions) < PARTITIONS:  # noqa: ASYNC110 - no event tells
+                    await asyncio.sleep(0.02)
+            async with site.kafka.without(acl), asyncio.timeout(PATIENCE_S):
+                number = 0
+                async with AIOKafkaProducer(bootstrap_servers=site.kafka.address) as shop:
+                    while not running.done():  # Kafka takes a moment to forget the right
+                        number += 1
+                        key = f"late-{number}"
+                        await shop.send_and_wait(
+                            "customer-events", track(key, number, event="Bought"), key=key.encode()
+                        )
+                with pytest.raises(AccessError, match=r"may not do this with the (topics|transactional id)"):
+                    await running
+    finally:
+        await store.close()
 
 
 @pytest.mark.parametrize("acl", other_rights("segue-http"), ids=named)
