@@ -206,5 +206,7 @@ async def _stop(consumer: AIOKafkaConsumer, patience_s: float) -> None:
         await asyncio.wait([stopping], timeout=_STOP_S)
     if not stopping.done():
         stopping.cancel()
-    elif not stopping.cancelled() and (error := stopping.exception()) is not None:
+        await asyncio.wait([stopping], timeout=_STOP_S)
+    await consumer._client.close()  # noqa: SLF001 - what was connected meanwhile: TLS and a user take their time
+    if stopping.done() and not stopping.cancelled() and (error := stopping.exception()) is not None:
         log.debug("a consumer did not stop well: %r", error)
