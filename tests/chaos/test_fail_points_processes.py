@@ -39,7 +39,7 @@ LATEST = 400
 SERVERS = 3
 """So many processes whose children are killed run side by side."""
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3_600 if EVERY else 180)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3_600 if EVERY else 300)]
 
 
 @pytest.fixture(autouse=True)

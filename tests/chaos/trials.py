@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.chaos.awaits import SENDING
@@ -45,23 +44,17 @@ class Point(NamedTuple):
 
 
 def points_of(waits: Iterable[tuple[str, ...]], *, every: bool, of: str | None = None) -> list[Point]:
-    """Return every suspension of a run, or for each stretch of them in one await its first and its last.
+    """Return every suspension of a run, or for each await the first and the last one.
 
     Of the worker's own tasks; or, with `of`, of the tasks of its clients that wait there.
     """
     seen: Counter[tuple[str, ...]] = Counter()
     points: list[Point] = []
-    wanted = (
-        awaits
-        for awaits in waits
-        if (awaits[0] == of if of else awaits[0] != SENDING and not awaits[0].startswith("has_producer_ids"))
-    )
-    for awaits, stretch in groupby(wanted):
-        before = seen[awaits]
-        seen[awaits] += len(list(stretch))
-        all_of_them = [Point(awaits, nth) for nth in range(before + 1, seen[awaits] + 1)]
-        points += all_of_them if every else list(dict.fromkeys((all_of_them[0], all_of_them[-1])))
-    return points
+    for awaits in waits:
+        if awaits[0] == of if of else awaits[0] != SENDING and not awaits[0].startswith("has_producer_ids"):
+            seen[awaits] += 1
+            points.append(Point(awaits, seen[awaits]))
+    return points if every else [point for point in points if point.nth in (1, seen[point.awaits])]
 
 
 @dataclasses.dataclass
