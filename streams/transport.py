@@ -162,7 +162,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
                 await super().on_thread_stop()
         except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
             log.info("the consumer did not stop cleanly: %r", error)
-            await self._ensure_consumer()._client.close()  # noqa: SLF001 - what its own `stop` did not come to
+        if self._consumer is not None:  # what `stop` did not come to, or was connected meanwhile
+            await self._consumer._client.close()  # noqa: SLF001 - there is no public way
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit the group's offsets; where that fails, say so and go on: the store has the offsets that count."""
