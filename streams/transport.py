@@ -8,6 +8,7 @@ offset commits stay Faust's. What changes:
 - a partition is read only while a tenure holds it, from where that tenure begins (`ChunkConsumer.read`), not from the
   group's offset: Faust's own seeks are left out;
 - chunks carry the tenure that was reading when they were fetched, and a number;
+- records are made small where the client takes a fetch apart (`streams.record`);
 - an error of the client (an offset out of range above all) goes to the listener, and the worker ends.
 
 This module, `streams.upkeep` and `streams.fence` lean on the insides of Faust (0.15.3) and aiokafka (0.14.0), pinned;
