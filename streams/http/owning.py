@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from rules.errors import SegueError, TopicError
 from streams.broker_access import client_options
 from streams.broker_errors import refused
+from streams.tasks import end
 from streams.topics import count_partitions
 
 if TYPE_CHECKING:
@@ -135,8 +136,7 @@ class _Member:
         )
         works = _Works(consumer, self._group, self._run)
         try:
-            async with asyncio.timeout(_START_S):
-                await consumer.start()
+            await _start(consumer)
             consumer.subscribe([self._topic], listener=works)
             while not self.leaving:
                 # brings no records, for all is paused, but raises what the group failed of
@@ -196,6 +196,17 @@ class _Works(ConsumerRebalanceListener):
                 await self._run(partition)
                 return
             await attempts.pause()
+
+
+async def _start(consumer: AIOKafkaConsumer) -> None:
+    """Start it; cancelled, it may end its first question, for aiokafka would forget the connection of that."""
+    starting = asyncio.create_task(consumer.start())
+    try:
+        async with asyncio.timeout(_START_S):
+            await asyncio.shield(starting)
+    finally:
+        await asyncio.wait([starting], timeout=_STOP_S)
+        await end(starting)
 
 
 async def _stop(consumer: AIOKafkaConsumer, patience_s: float) -> None:
