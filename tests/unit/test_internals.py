@@ -109,7 +109,6 @@ LEANED_ON = {
     "redis.asyncio.connection:AbstractConnection.connect_check_health": "5cfa2c49e83e",
     "redis.asyncio.connection:ConnectionPool.make_connection": "d6f95077e241",
     # streams/consumers.py: how a consumer is stopped
-    "aiokafka.consumer.consumer:AIOKafkaConsumer.stop": "bc5da9c98595",
     "aiokafka.consumer.fetcher:Fetcher.close": "1cd24bc1c442",
     # streams/producers.py: giving up
     "aiokafka.producer.producer:AIOKafkaProducer.stop": "43ef97147111",
