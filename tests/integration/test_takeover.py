@@ -96,8 +96,6 @@ async def test_a_stored_offset_beyond_the_end_ends_the_worker(make: Make, offset
 
 
 @pytest.mark.kafka
-# the other partitions' take-overs are cancelled, and aiokafka leaves a connection that it was making unclosed
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_another_number_of_partitions_is_refused(make: Make) -> None:
     """The setting goes along with the topic, as one who wants more workers might do; nothing of it is applied."""
     pipeline = await make()
