@@ -49,7 +49,8 @@ async def refused(
         *[http.client.post("/v1/batch", content=body, headers=headers) for _ in range(times)]
     )
     for answer in answers:
-        assert answer.status_code in statuses, answer.text[:200]
+        # 408: on a busy machine a body of megabytes may not be there in time, and is refused for that
+        assert answer.status_code in (408, *statuses), answer.text[:200]
         if answer.status_code != 200:
             is_flat(answer, answer.status_code, answer.json()["code"])
 
