@@ -49,8 +49,7 @@ async def refused(
         *[http.client.post("/v1/batch", content=body, headers=headers) for _ in range(times)]
     )
     for answer in answers:
-        # 408: on a busy machine a body of megabytes may not be there in time, and is refused for that
-        assert answer.status_code in (408, *statuses), answer.text[:200]
+        assert answer.status_code in statuses, answer.text[:200]
         if answer.status_code != 200:
             is_flat(answer, answer.status_code, answer.json()["code"])
 
@@ -82,8 +81,9 @@ async def deep(http: HttpServer) -> None:
 
 
 async def many_items(http: HttpServer) -> None:
-    await refused(http, b'{"batch":[' + b"{}," * 1_300_000 + b"{}]}", 413, 429, times=10)
-    await refused(http, b'{"batch":["\\ud83d"' + b",[]" * 1_300_000 + b"]}", 413, 429)
+    # 408: on a busy machine so many bodies of megabytes may not be there in time, and are refused for that
+    await refused(http, b'{"batch":[' + b"{}," * 1_300_000 + b"{}]}", 408, 413, 429, times=10)
+    await refused(http, b'{"batch":["\\ud83d"' + b",[]" * 1_300_000 + b"]}", 408, 413, 429)
 
 
 async def strangers(http: HttpServer) -> None:
