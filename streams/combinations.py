@@ -26,7 +26,7 @@ def _broker_users(settings: Settings) -> Iterator[str]:
         "SEGUE_BROKER_PASSWORD_FILE": settings.broker_password_file,
     }
     if not security.startswith("sasl"):
-        for name in (name for name, value in given.items() if value is not None):
+        for name in _set(given):
             yield f"{name}: SEGUE_BROKER_SECURITY is {security}: that has no users; set that to sasl_ssl, or remove it"
         return
     if not settings.broker_user:
@@ -51,11 +51,10 @@ def _broker_certificates(settings: Settings) -> Iterator[str]:
     }
     if not security.endswith("ssl"):
         secured = "sasl_ssl" if security.startswith("sasl") else "ssl"
-        for name in (name for name, value in given.items() if value is not None):
+        for name in _set(given):
             yield f"{name}: SEGUE_BROKER_SECURITY is {security}, without TLS; set that to {secured}, or remove it"
         return
-    if settings.broker_key_file is not None and settings.broker_cert_file is None:
-        yield "SEGUE_BROKER_KEY_FILE: a key says nothing without its certificate; set SEGUE_BROKER_CERT_FILE, too"
+    yield from _lone_key("SEGUE_BROKER", given)
 
 
 def _redis(settings: Settings) -> Iterator[str]:
@@ -63,7 +62,7 @@ def _redis(settings: Settings) -> Iterator[str]:
         "SEGUE_REDIS_PASSWORD": settings.redis_password,
         "SEGUE_REDIS_PASSWORD_FILE": settings.redis_password_file,
     }
-    if any(value is not None for value in given.values()):
+    if _set(given):
         yield from _password("SEGUE_REDIS_PASSWORD", given, "")
         userinfo, at, _ = urlsplit(settings.redis).netloc.rpartition("@")
         if at and ":" in userinfo:
@@ -73,11 +72,21 @@ def _redis(settings: Settings) -> Iterator[str]:
         "SEGUE_REDIS_CERT_FILE": settings.redis_cert_file,
         "SEGUE_REDIS_KEY_FILE": settings.redis_key_file,
     }
-    named = [name for name, value in files.items() if value is not None]
+    named = _set(files)
     if not settings.redis_check_hostname:
         named.append("SEGUE_REDIS_CHECK_HOSTNAME")
     if not urlsplit(settings.redis).scheme.startswith("rediss"):
         for name in named:
             yield f"{name}: SEGUE_REDIS is no rediss:// URL, so there is no TLS; write rediss://, or remove it"
-    elif settings.redis_key_file is not None and settings.redis_cert_file is None:
-        yield "SEGUE_REDIS_KEY_FILE: a key says nothing without its certificate; set SEGUE_REDIS_CERT_FILE, too"
+    else:
+        yield from _lone_key("SEGUE_REDIS", files)
+
+
+def _set(given: Mapping[str, object]) -> list[str]:
+    return [name for name, value in given.items() if value is not None]
+
+
+def _lone_key(service: str, files: Mapping[str, object]) -> Iterator[str]:
+    key, certificate = f"{service}_KEY_FILE", f"{service}_CERT_FILE"
+    if files[key] is not None and files[certificate] is None:
+        yield f"{key}: a key says nothing without its certificate; set {certificate}, too"
