@@ -63,6 +63,15 @@ class Scene:
         """Let the load run for a random time."""
         await asyncio.sleep(self.random.uniform(least_s, most_s))
 
+    @contextlib.asynccontextmanager
+    async def under_load(self, workers: int) -> AsyncIterator[None]:
+        """Have so many workers settled under load; in the end, the verdict."""
+        await self.crew.hire(workers)
+        async with self.load.running():
+            await self.crew.settled()
+            yield
+        await self.verdict()
+
     async def verdict(self) -> Expected:
         """Hold what was said and what is stored to what the log makes certain.
 

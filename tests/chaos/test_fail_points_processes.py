@@ -85,9 +85,7 @@ class DyingWorker(WorkerProcess):
 @(pytest.mark.chaos if EVERY else pytest.mark.kafka)
 async def test_workers_of_a_group_are_killed_at_any_place(scene: Scene) -> None:
     """One worker lives, beside it one after another dies, under load: in a take-over, a commit, a publication."""
-    await scene.crew.hire()
-    async with scene.load.running():
-        await scene.crew.settled()
+    async with scene.under_load(1):
         for number in range(DEATHS * TIMES):
             nth = scene.random.randrange(1, LATEST)
             worker = DyingWorker(environment(scene.settings), scene.crew.logs / f"dying-{number}.log", nth)
@@ -98,7 +96,6 @@ async def test_workers_of_a_group_are_killed_at_any_place(scene: Scene) -> None:
             finally:
                 worker.close()
         await scene.crew.settled()
-    await scene.verdict()
 
 
 async def places(hand: Hand) -> int:

@@ -62,39 +62,27 @@ async def repeat(fault: Callable[[Scene], Awaitable[None]], scene: Scene, times:
 
 
 async def test_a_worker_is_killed_and_another_takes_its_place(scene: Scene) -> None:
-    await scene.crew.hire(2)
-    async with scene.load.running():
-        await scene.crew.settled()
+    async with scene.under_load(2):
         await repeat(kill_a_worker, scene, 4)
         await scene.crew.settled()
-    await scene.verdict()
 
 
 async def test_a_second_worker_joins_and_leaves(scene: Scene) -> None:
-    await scene.crew.hire()
-    async with scene.load.running():
-        await scene.crew.settled()
+    async with scene.under_load(1):
         await repeat(join_and_leave, scene, 2)
         await scene.crew.settled()
-    await scene.verdict()
 
 
 async def test_valkey_is_killed_and_comes_back_with_its_file(scene: Scene) -> None:
-    await scene.crew.hire(2)
-    async with scene.load.running():
-        await scene.crew.settled()
+    async with scene.under_load(2):
         await repeat(kill_valkey, scene, 4)
         await scene.pause(1, 2)
-    await scene.verdict()
 
 
 @pytest.mark.kafka  # the embedded broker lets pass what was on its way
 async def test_a_worker_that_stood_still_is_refused(scene: Scene) -> None:
-    await scene.crew.hire(2)
-    async with scene.load.running():
-        await scene.crew.settled()
+    async with scene.under_load(2):
         await repeat(freeze_a_worker, scene, 2)
-    await scene.verdict()
 
 
 @pytest.mark.kafka  # the embedded broker forgets everything
@@ -120,14 +108,11 @@ def said(worker: WorkerProcess) -> str:
 
 
 async def test_all_of_it_at_once(scene: Scene) -> None:
-    await scene.crew.hire(2)
-    async with scene.load.running():
-        await scene.crew.settled()
+    async with scene.under_load(2):
         async with asyncio.TaskGroup() as faults:
             faults.create_task(repeat(kill_valkey, scene, 4))
             faults.create_task(repeat(workers_come_and_go, scene, 1))
         await scene.crew.settled()
-    await scene.verdict()
 
 
 async def workers_come_and_go(scene: Scene) -> None:

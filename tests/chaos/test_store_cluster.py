@@ -32,9 +32,7 @@ async def test_slots_move_and_a_master_dies_under_load(
         ) as scene,
     ):
         heads = [f"{app_id}:{{{partition}}}:head" for partition in range(scene.settings.partitions)]
-        await scene.crew.hire(2)
-        async with scene.load.running():
-            await scene.crew.settled()
+        async with scene.under_load(2):
             for _ in range(TIMES):
                 for key in scene.random.sample(heads, 2):
                     await scene.pause(0, 1)
@@ -48,4 +46,3 @@ async def test_slots_move_and_a_master_dies_under_load(
                 await cluster.replaced(key, dead)
                 await dead.start()
                 await scene.pause(1, 2)
-        await scene.verdict()

@@ -54,15 +54,14 @@ async def at_work(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, folder: Path
 ) -> AsyncIterator[StoreScene]:
     """Have one worker under load, with a port that says how it is; in the end, the verdict."""
-    async with store_scene(broker, valkey, topic_prefix, app_id, folder, worker_port=free_port()) as here:
-        await here.scene.crew.hire()
-        async with here.scene.load.running():
-            await here.scene.crew.settled()
-            await here.scene.pause(1, 2)
-            yield here
-            await until_so(lambda: is_ready(here.scene), "the worker to be ready again")
-            await here.scene.pause(1, 2)
-        await here.scene.verdict()
+    async with (
+        store_scene(broker, valkey, topic_prefix, app_id, folder, worker_port=free_port()) as here,
+        here.scene.under_load(1),
+    ):
+        await here.scene.pause(1, 2)
+        yield here
+        await until_so(lambda: is_ready(here.scene), "the worker to be ready again")
+        await here.scene.pause(1, 2)
 
 
 async def readiness(scene: Scene) -> tuple[int, str]:

@@ -38,9 +38,7 @@ async def test_an_append_only_file_that_lost_its_end_is_refused_and_can_be_accep
 ) -> None:
     async with EmbeddedValkey() as valkey, store_scene(broker, valkey, topic_prefix, app_id, tmp_path) as here:
         scene = here.scene
-        await scene.crew.hire(2)
-        async with scene.load.running():
-            await scene.crew.settled()
+        async with scene.under_load(2):
             await scene.pause(2, 4)
             await valkey.kill()
             assert cut_off(valkey, 0.2) > 100_000
@@ -49,7 +47,6 @@ async def test_an_append_only_file_that_lost_its_end_is_refused_and_can_be_accep
             await scene.crew.hire(2, "--accept-rollback")
             await scene.crew.settled()
             await scene.pause(1, 2)
-        await scene.verdict()
 
 
 @pytest.mark.long
@@ -59,9 +56,7 @@ async def test_an_empty_store_is_refused_and_from_scratch_says_all_again(
     """Everything is said again, with the ids that it had: so what comes from then on is whole by itself."""
     async with EmbeddedValkey() as valkey, store_scene(broker, valkey, topic_prefix, app_id, tmp_path) as here:
         scene = here.scene
-        await scene.crew.hire(2)
-        async with scene.load.running():
-            await scene.crew.settled()
+        async with scene.under_load(2):
             await scene.pause(1, 2)
             await valkey.kill()
             remove_data(valkey)
@@ -75,7 +70,6 @@ async def test_an_empty_store_is_refused_and_from_scratch_says_all_again(
             await scene.crew.hire(2, "--from-scratch")
             await scene.crew.settled()
             await scene.pause(1, 2)
-        await scene.verdict()
         ids = [
             {dict(record.headers)["ce_id"] for some in log.values() for record in some}
             for log in (before, scene.changes.records)
@@ -94,9 +88,7 @@ async def test_a_failover_to_a_replica_that_lacks_commits_is_refused_and_can_be_
         store_scene(broker, master, topic_prefix, app_id, tmp_path) as here,
     ):
         scene = here.scene
-        await scene.crew.hire(2)
-        async with scene.load.running():
-            await scene.crew.settled()
+        async with scene.under_load(2):
             await replicate(replica, master)
             await scene.pause(1, 2)
             await ask(replica, "REPLICAOF", "NO", "ONE")  # it is cut off, and nobody sees it
@@ -107,7 +99,6 @@ async def test_a_failover_to_a_replica_that_lacks_commits_is_refused_and_can_be_
             await scene.crew.hire(2, "--accept-rollback")
             await scene.crew.settled()
             await scene.pause(1, 2)
-        await scene.verdict()
 
 
 async def test_a_failover_to_a_replica_that_has_all_goes_on(
@@ -122,9 +113,7 @@ async def test_a_failover_to_a_replica_that_has_all_goes_on(
         await replicate(replica, master)
         async with store_scene(broker, master, topic_prefix, app_id, tmp_path, redis_replicas=1) as here:
             scene = here.scene
-            await scene.crew.hire(2)
-            async with scene.load.running():
-                await scene.crew.settled()
+            async with scene.under_load(2):
                 await scene.pause(1, 3)
                 await master.kill()
                 await ask(replica, "REPLICAOF", "NO", "ONE")
@@ -132,4 +121,3 @@ async def test_a_failover_to_a_replica_that_has_all_goes_on(
                 await scene.pause(1, 2)
                 await replicate(third, replica)  # until then no commit counts
                 await scene.pause(1, 2)
-            await scene.verdict()

@@ -26,11 +26,8 @@ FIELDS = ("seq", "change", "segment", "segmentation", "other", "at", "cause", "s
 
 async def test_live_replays_and_the_naive_evaluator_say_what_the_worker_said(scene: Scene, tmp_path: Path) -> None:
     scene.load.rate = 120
-    await scene.crew.hire()
-    async with scene.load.running():
-        await scene.crew.settled()
+    async with scene.under_load(1):
         await scene.pause(2, 3)
-    await scene.verdict()
 
     said, dump, changes = heard(scene.changes.records), tmp_path / "dump.jsonl.gz", tmp_path / "changes.jsonl"
     await segue(scene, "dump", "--out", dump)
