@@ -11,7 +11,7 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bat
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-models bench-http bench-storage lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-models bench-http bench-storage bench-view lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -82,6 +82,10 @@ bench-http: ## the HTTP edges under load; one part: make bench-http ARGS='--only
 bench-storage: ## what a customer takes in Redis
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.storage $(ARGS)
+
+bench-view: ## reads of customers' views beside full write load
+	@scripts/setup dev
+	@$(BIN)/python -m benchmarks.view $(ARGS)
 
 lock: ## pin the newest versions that pyproject.toml allows; needs uv (pip install uv)
 	$(UV_COMPILE) --upgrade --group dev --output-file requirements-dev.lock

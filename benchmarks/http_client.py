@@ -17,7 +17,9 @@ import orjson
 from benchmarks.services import cpu_s
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    Ask = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 
 CUSTOMERS = 50_000
 
@@ -92,8 +94,13 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reques
         raise SystemExit((head + body).decode())
 
 
-async def measure(port: int, pid: int, requests: Sequence[bytes], connections: int, run_s: float, rate: float) -> Run:
-    """Ask for so long over so many connections: as fast as answers come, or where `rate` is not 0, at that rate."""
+async def measure(
+    port: int, pid: int, requests: Sequence[bytes], connections: int, run_s: float, rate: float, ask: Ask = ask
+) -> Run:
+    """Ask for so long over so many connections: as fast as answers come, or where `rate` is not 0, at that rate.
+
+    `ask` sends one request and reads its answer.
+    """
     run, number = Run(), 0
     begun = time.perf_counter()
     until = begun + run_s

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.http_client import Run, ask, quantile_ms
+from benchmarks.http_client import Run, ask, customer_of, quantile_ms
 from benchmarks.http_load import Load, batches_of, lookups_of, run_loads
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def _known(site: Site, ingest: int, answers: int) -> None:
     until = time.monotonic() + _LONGEST_S
     reader, writer = await asyncio.open_connection("127.0.0.1", answers)
     with contextlib.closing(writer):
-        for one in lookups_of(CUSTOMERS, site.keys["read"]):
+        for one in lookups_of([customer_of(number) for number in range(CUSTOMERS)], site.keys["read"]):
             while True:
                 try:
                     await ask(reader, writer, one)
