@@ -55,13 +55,14 @@ def format_duration(duration_ms: int) -> str:
 
 def describe_duration(duration_ms: int) -> str:
     """Return a duration for people, in its two largest units: `45d 3h`, `1h 2m`, `0s`."""
-    parts = []
-    rest_ms = duration_ms
+    first, rest_ms = "", duration_ms
     for unit in ("d", "h", "m", "s", "ms"):
         count, rest_ms = divmod(rest_ms, UNITS_MS[unit])
         if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts[:2]) or "0s"
+            if first:
+                return f"{first} {count}{unit}"
+            first = f"{count}{unit}"
+    return first or "0s"
 
 
 def _remedy(text: object) -> str:

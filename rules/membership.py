@@ -76,13 +76,14 @@ class SegmentUnit(Unit):
 class SegmentationUnit(Unit):
     """A segmentation: the first segment whose condition holds, else `otherwise`."""
 
-    __slots__ = ("checks", "otherwise")
+    __slots__ = ("by_segment", "checks", "otherwise")
 
     def __init__(self, key: str, names: dict[str, str], checks: list[tuple[str, Check]], otherwise: str) -> None:
         """Keep the checks in order of priority; `names` has each segment's, and `otherwise`'s."""
         super().__init__(key, key, names)
         self.checks = checks
         self.otherwise = otherwise
+        self.by_segment = dict(checks)
 
     def evaluate(self, customer: Customer, level: Any, t: int) -> tuple[Any, int]:
         """Return the level at instant `t` (the same object where nothing changes) and when it could next change."""
@@ -98,7 +99,7 @@ class SegmentationUnit(Unit):
 
     def explain(self, customer: Customer, old: Level | None, new: Level | None, t: int) -> list[dict[str, Any]]:
         """Yield why the new segment is first, or, where none holds, why the old one no longer does."""
-        checks = dict(self.checks)
+        checks = self.by_segment
         if new is not None and new[0] in checks:
             return checks[new[0]].explain(customer, t)
         if old is not None and old[0] in checks:

@@ -19,10 +19,12 @@ PACKAGES = ("rules", "state", "streams")
 MODULES = (
     "rules/checks/*.py",
     "rules/dates.py",
+    "rules/durations.py",
     "rules/matching.py",
     "rules/membership.py",
     "rules/models/unit.py",
     "rules/paths.py",
+    "rules/wording.py",
     "state/codec.py",
     "state/counting.py",
     "state/engine.py",

@@ -192,21 +192,21 @@ class Batch:
 
         Not all are where the batch got full before the last one.
         """
-        records, times, _, clock = chunk
+        records, values, times, _, clock = chunk
         apply, customer = self._engine.apply, profile.customer
         newest_ms, applied = self.newest_event_ms, 0
         through = True
         for index in indexes:
-            record = records[index]
             try:
-                event = decode_event(record.value or b"", times[index], clock)
+                event = decode_event(values[index] or b"", times[index], clock)
                 if event.customer != customer:
-                    raise wrong_key(record.key, event.customer)
+                    raise wrong_key(records[index].key, event.customer)
                 done = apply(profile, event)
             except EventRejected as error:
-                self.rejections.append(Rejection(record, error.reason, error.detail))
+                self.rejections.append(Rejection(records[index], error.reason, error.detail))
                 continue
             except Exception:
+                record = records[index]
                 log.exception("%s/%d: offset %d cannot be applied", record.topic, record.partition, record.offset)
                 self._reject_poisoned(record)
                 profile = self._restored(chunk, first, index, customer)
@@ -231,7 +231,7 @@ class Batch:
         What came before index `first` is not this batch's: the store has it. The customer's events since then are
         applied again, and their changes are the ones that count: a model may have got another version in between.
         """
-        records, times, _, clock = chunk
+        records, values, times, _, clock = chunk
         key = records[poisoned].key
         while True:
             profile = self._profiles.open(customer)
@@ -242,7 +242,7 @@ class Batch:
                 for index in range(first, poisoned):
                     record = records[index]
                     if record.key == key and record.offset not in rejected:
-                        event = decode_event(record.value or b"", times[index], clock)
+                        event = decode_event(values[index] or b"", times[index], clock)
                         made.append((index, self._engine.apply(profile, event).changes))
             except Exception:
                 log.exception("%s/%d: offset %d cannot be applied", record.topic, record.partition, record.offset)
@@ -366,16 +366,17 @@ class Batch:
             found[full_name(segmentation, segment), change] = count
         return found
 
-    def sizes(self) -> dict[str, int]:
-        """Return what the changes add to the segments' sizes."""
-        sizes: Counter[str] = Counter()
-        for (name, change), count in self.crossings().items():
-            sizes[name] += SIGN[change] * count
-        return {name: delta for name, delta in sizes.items() if delta}
-
     def entries(self, app_id: str, commit: int) -> list[Entry]:
         """Return the changes as outbox entries of this commit."""
         return [make_entry(app_id, change, commit) for change in self.changes]
+
+
+def sizes_of(crossings: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Return what changes add to the segments' sizes; `crossings` are as `Batch.crossings` counts them."""
+    sizes: Counter[str] = Counter()
+    for (name, change), count in crossings.items():
+        sizes[name] += SIGN[change] * count
+    return {name: delta for name, delta in sizes.items() if delta}
 
 
 def _customer(key: bytes | None) -> str | None:

@@ -31,6 +31,7 @@ def open_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Opened:
     StateError
         at a record that has a producer's time where that is not allowed.
     """
+    values: list[bytes | None] = []
     times: list[int] = []
     ticks = 0
     for record in chunk.records:
@@ -40,10 +41,11 @@ def open_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Opened:
                 raise StateError(_create_time(record))
             if not 0 <= broker_ms <= now_ms:
                 broker_ms = now_ms
+        values.append(record.value)
         times.append(broker_ms)
         if record.key is None and is_tick(record):
             ticks += 1
-    return Opened(chunk.records, times, ticks, clock)
+    return Opened(chunk.records, values, times, ticks, clock)
 
 
 def _create_time(record: Record) -> str:

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 
 class Opened(NamedTuple):
-    """A chunk's records, and of each the broker's time (ms); `clock` makes it the event's. `ticks` counts the ticks."""
+    """A chunk's records, and of each the value and the broker's time (ms); `clock` makes that the event's.
+
+    The values stand apart from their records: a chunk is applied customer by customer, and a record that is looked at
+    out of turn has to be waited for. `ticks` counts the ticks.
+    """
 
     records: Sequence[Record]
+    values: Sequence[bytes | None]
     times: Sequence[int]
     ticks: int
     clock: Clock

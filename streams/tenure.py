@@ -17,7 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from state.store import Commit
-from streams.batch import Batch
+from streams.batch import Batch, sizes_of
 from streams.changeover import Changeover
 from streams.changes import pack_entry
 from streams.clocks import NEVER_MS
@@ -30,6 +30,7 @@ from streams.sweeper import Sweeper
 from streams.takeover import take_over
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Mapping
 
     from streams.chunk import Chunk
@@ -279,6 +280,7 @@ class Tenure:
             return
         entries, samples = batch.entries(parts.settings.app_id, number), self._samples(batch, number)
         due, views = batch.due(self._forced_due, all_of_them=swept), list(batch.views)
+        crossings = batch.crossings()
         commit = Commit(
             partition=self.partition,
             epoch=self._epoch,
@@ -289,7 +291,7 @@ class Tenure:
             next_offset=self.next_offset,
             profiles=batch.saved,
             due=due,
-            sizes=batch.sizes(),
+            sizes=sizes_of(crossings),
             outbox=[pack_entry(entry) for entry in entries] + samples,
             views=views,
             published=self._trim,
@@ -303,7 +305,7 @@ class Tenure:
         parts.signs.give(self.partition)
         self._number, self._stored_passed = number, passed
         self._stored_offset, self._trim, self._written, self._topics = self.next_offset, 0, [], None
-        self._count(batch)
+        self._count(batch, crossings)
         self._sweeper.moved(due.values())
         self._forced_due = (self._forced_due - batch.saved.keys()) | batch.dropped.keys()
         self._profiles.settle(batch.saved)
@@ -323,7 +325,7 @@ class Tenure:
         if views:
             await self._parts.store.write_views(views)
 
-    def _count(self, batch: Batch) -> None:
+    def _count(self, batch: Batch, crossings: Counter[tuple[str, str]]) -> None:
         counters = self._parts.counters
         counters.commits += 1
         self._profiles.count(counters)
@@ -333,4 +335,4 @@ class Tenure:
         counters.customers += self._profiles.unsaved(batch.saved)
         counters.newest_event_ms = max(counters.newest_event_ms, batch.newest_event_ms)
         counters.rejected.update(rejection.reason for rejection in batch.rejections)
-        counters.changes.update(batch.crossings())
+        counters.changes.update(crossings)

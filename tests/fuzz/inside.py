@@ -15,7 +15,7 @@ from rules.load import load_text
 from state.engine import Engine
 from state.memory import MemoryStore
 from state.store import Commit
-from streams.batch import Batch
+from streams.batch import Batch, sizes_of
 from streams.changes import headers_of, pack_entry, unpack_entry, value_of
 from streams.chunk import Chunk
 from streams.clocks import LiveClock
@@ -148,7 +148,7 @@ class Inside:
                 next_offset=end,
                 profiles=batch.saved,
                 due=batch.due(set(), all_of_them=True),
-                sizes=batch.sizes(),
+                sizes=sizes_of(batch.crossings()),
                 outbox=[],
                 views=list(batch.views),
             )

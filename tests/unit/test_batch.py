@@ -17,7 +17,7 @@ from state.engine import Applied, Engine
 from state.form import engine_form
 from state.memory import MemoryStore
 from state.store import Commit
-from streams.batch import Batch
+from streams.batch import Batch, sizes_of
 from streams.changes import value_of
 from streams.chunk import Chunk
 from streams.clocks import LiveClock
@@ -88,7 +88,7 @@ class Bench:
                 next_offset=self.offset,
                 profiles=batch.saved,
                 due=batch.due(set(), all_of_them=False),
-                sizes=batch.sizes(),
+                sizes=sizes_of(batch.crossings()),
             )
         )
         self.profiles.settle(batch.saved)
@@ -100,7 +100,7 @@ async def test_a_batch_carries_what_its_events_did() -> None:
     await bench.apply(batch, [bench.event("a", 1_000, "m1"), bench.event("b", 1_500), bench.event("a", 2_000, "m1")])
     assert (batch.applied, batch.duplicates, batch.newest_event_ms) == (2, 1, 1_500)
     assert list(batch.saved) == ["a", "b"]
-    assert batch.sizes() == {"recent": 2, "much.seldom": 2}
+    assert sizes_of(batch.crossings()) == {"recent": 2, "much.seldom": 2}
     assert batch.crossings() == Counter({("recent", "entered"): 2, ("much.seldom", "entered"): 2})
     assert batch.due(set(), all_of_them=False) == {"a": 3_000, "b": 3_500}
     assert sorted(batch.views) == ["a", "b"]
@@ -115,7 +115,7 @@ async def test_a_change_and_its_opposite_leave_the_sizes_alone() -> None:
     batch = bench.batch()
     await bench.apply(batch, [bench.event("a", 60_000)])
     assert batch.crossings()["recent", "exited"] == batch.crossings()["recent", "entered"] == 1
-    assert "recent" not in batch.sizes()
+    assert "recent" not in sizes_of(batch.crossings())
 
 
 async def test_who_was_only_seen_in_duplicates_is_not_written() -> None:
@@ -527,4 +527,4 @@ async def test_the_cache_forgets_the_longest_unused_and_reads_them_again() -> No
         assert len(bench.profiles.known) <= 2
     assert list(bench.profiles.known) == ["a", "b"]
     assert bench.profiles.unsaved("ab") == 0
-    assert batch.sizes()["twice"] == 1
+    assert sizes_of(batch.crossings())["twice"] == 1
