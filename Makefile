@@ -11,7 +11,7 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bat
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-models bench-http bench-storage bench-view lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-throughput bench-models bench-http bench-storage bench-view lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -67,7 +67,11 @@ format: ## let ruff mend what it can
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: ## events a second, beside a plain Faust agent that does the same
+bench: ## throughput, latency, scale and view, on services that it starts; one part: make bench ARGS='--only scale'
+	@scripts/setup dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-throughput: ## events a second beside Faust, Quix, Bytewax, Kafka Streams; needs java and mvn, or ARGS='--broker embedded'
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import plain_standard, plain_w1
+from benchmarks import plain_standard, w1_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class Case:
     noticed_late: frozenset[str] = frozenset()
 
 
-W1 = Case("w1", HERE / "w1.yaml", HERE / "plain_w1.py", plain_w1.step, traits=False, timers=False)
+W1 = Case("w1", HERE / "w1.yaml", HERE / "plain_w1.py", w1_step.step, traits=False, timers=False)
 STANDARD = Case(
     "standard",
     HERE / "standard.yaml",

@@ -39,6 +39,8 @@ CATEGORIES = ("shoes", "books", "garden", "toys", "music")
 IDENTIFY_ONE_IN = 40
 YEARS_DAYS = 730
 """Customers signed up at any time within so many days."""
+HOT = "u0"
+"""Whose so many of all events are, where there is one such customer; else one of the many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,22 @@ class LoadEvent:
     value: bytes
 
 
-def make_load(count: int, *, seed: int = 1, traits: bool = False) -> list[LoadEvent]:
-    """Return `count` events, the same ones for the same arguments; with `traits`, one in forty is an `identify`."""
-    return list(_events(count, seed, traits=traits))
+def make_load(count: int, *, seed: int = 1, traits: bool = False, hot: float = 0.0) -> list[LoadEvent]:
+    """Return `count` events, the same ones for the same arguments.
+
+    With `traits`, one in forty is an `identify`. `hot` is the share of one customer in all of them.
+    """
+    return list(_events(count, seed, traits=traits, hot=hot))
 
 
-def _events(count: int, seed: int, *, traits: bool) -> Iterator[LoadEvent]:
+def _events(count: int, seed: int, *, traits: bool, hot: float) -> Iterator[LoadEvent]:
     draw = random.Random(seed)
     partitioner, everywhere = DefaultPartitioner(), list(range(PARTITIONS))
     places: dict[str, int] = {}
     ts_ms = START_MS
     for number in range(count):
         ts_ms += draw.randrange(2 * MEAN_STEP_MS)
-        customer = _customer(draw)
+        customer = HOT if hot and draw.random() < hot else _customer(draw)
         key = customer.encode()
         place = places.get(customer)
         if place is None:

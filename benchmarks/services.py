@@ -23,9 +23,19 @@ TOPICS = {"customer-events": PARTITIONS, "segment-changes": PARTITIONS, "custome
 _SEEN_S = 10.0
 
 
-def make_broker(kind: BrokerKind) -> Broker:
-    """Return a broker that is not started; entered as a context it runs."""
-    return ApacheKafka() if kind == "kafka" else EmbeddedBroker()
+class PatientKafka(ApacheKafka):
+    """Apache Kafka in which a new group waits for more members, as is usual, so that all of them begin at once."""
+
+    def settings(self) -> dict[str, str]:
+        """Return what stands in `server.properties`."""
+        return {**super().settings(), "group.initial.rebalance.delay.ms": "1500"}
+
+
+def make_broker(kind: BrokerKind, *, patient: bool = False) -> Broker:
+    """Return a broker that is not started; entered as a context it runs. `patient`: see `PatientKafka`."""
+    if kind == "embedded":
+        return EmbeddedBroker()  # its groups wait anyway
+    return PatientKafka() if patient else ApacheKafka()
 
 
 async def create_topics(broker: str, prefix: str) -> list[str]:
@@ -49,6 +59,16 @@ async def delete_topics(broker: str, names: Sequence[str]) -> None:
     await admin.start()
     try:
         await admin.delete_topics(list(names))
+    finally:
+        await admin.close()
+
+
+async def topics_of(broker: str, part: str) -> list[str]:
+    """Return the names of the topics that have this part, changelogs that a program made for itself too."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await admin.start()
+    try:
+        return [name for name in await admin.list_topics() if part in name]
     finally:
         await admin.close()
 

@@ -18,10 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cases import CASES
+from benchmarks.contest import EVENTS
 from benchmarks.load import make_load
 from benchmarks.services import make_broker
 from benchmarks.subjects import measure_segue
-from benchmarks.throughput import EVENTS, WIDTH
+from benchmarks.throughput import WIDTH
 from benchmarks.verdict import Reference
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The programs that are measured, each in a process of its own, from the first event in hand to the last one done."""
+"""The programs that are measured, each in processes of its own, from the first event in hand to the last one done."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from benchmarks import compiled
 from benchmarks.load import ends, send
 from benchmarks.marks import Mark
-from benchmarks.services import cpu_s, create_topics, delete_topics
-from benchmarks.verdict import check_plain, segue_changes
+from benchmarks.services import cpu_s, create_topics, delete_topics, topics_of
+from benchmarks.verdict import check_peer, segue_changes
 from streams.embedded import EmbeddedValkey
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from benchmarks.cases import Case
     from benchmarks.load import LoadEvent
     from benchmarks.services import Broker
-    from benchmarks.verdict import Counts, Reference
+    from benchmarks.verdict import Crossings, Reference
 
 HERE = Path(__file__).parent
 LONGEST_S = 900.0
@@ -37,12 +38,38 @@ SETTLE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one run showed; CPU in µs an event, of each process apart."""
+    """What one run showed; CPU in µs an event, of each program apart (of all workers together)."""
 
     events_per_s: float
     worker_us: float
     broker_us: float
     store_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segue:
+    """A segue worker, or several of one group: on the plain engine, or on the one in the folder `engine`."""
+
+    engine: Path | None = None
+    workers: int = 1
+    profile: Path | None = None
+    """Where a single worker's cProfile goes; its CPU is no figure then."""
+
+    def commands(self, arguments: Sequence[str]) -> list[list[str]]:
+        """Return each worker's command line."""
+        command = [sys.executable, "-P", str(HERE / "segue_worker.py"), *arguments]
+        command += ["--form", "plain Python" if self.engine is None else "compiled"]
+        if self.profile is not None and self.workers == 1:
+            command += ["--profile", str(self.profile)]
+        return [command] if self.workers == 1 else [[*command, "--beside"]] * self.workers
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another program that does the same: it reads where and how much from BENCH_* (`plain.py`), and prints marks."""
+
+    name: str
+    command: Sequence[str]
 
 
 class Failed(Exception):
@@ -54,27 +81,25 @@ async def measure_segue(
     case: Case,
     load: Sequence[LoadEvent],
     reference: Reference,
-    profile: Path | None = None,
+    segue: Segue | None = None,
     look: Callable[[str, str], Awaitable[None]] | None = None,
 ) -> Figures:
-    """Let a segue worker work through the load; raises `WrongResult` where its changes are not the reference's.
+    """Let segue work through the load; raises `WrongResult` where its changes are not the reference's.
 
     `look` is called in the end with the address of the store and the app's id.
     """
+    segue = segue or Segue()
     async with EmbeddedValkey() as valkey, _topics(broker, load) as prefix:
         arguments = [broker.address, valkey.url, str(case.rules), prefix, json.dumps(ends(load))]
-        if profile is not None:
-            arguments += ["--profile", str(profile)]
-        command = [sys.executable, "-P", str(HERE / "segue_worker.py"), *arguments]
-        figures = await _measure(command, dict(os.environ), broker.pid, valkey.pid)
+        figures = await _measure(segue.commands(arguments), compiled.environment(segue.engine), broker.pid, valkey.pid)
         reference.check(await segue_changes(broker.address, f"{prefix}segment-changes", reference))
         if look is not None:
             await look(valkey.url, prefix.rstrip("."))
         return figures
 
 
-async def measure_plain(broker: Broker, case: Case, load: Sequence[LoadEvent], wanted: Counts) -> Figures:
-    """Let the plain agent work through the load; raises `WrongResult` where its changes are not those wanted."""
+async def measure_peer(broker: Broker, peer: Peer, load: Sequence[LoadEvent], wanted: Crossings) -> Figures:
+    """Let a peer work through the load; raises `WrongResult` where its changes are not those wanted."""
     async with _topics(broker, load) as prefix:
         with tempfile.TemporaryDirectory() as data:
             given = {
@@ -82,10 +107,10 @@ async def measure_plain(broker: Broker, case: Case, load: Sequence[LoadEvent], w
                 "BENCH_PREFIX": prefix,
                 "BENCH_EVENTS": str(len(load)),
                 "BENCH_DATA": data,
+                "PYTHONPATH": str(HERE.parent),  # of a Python that is not the project's, too
             }
-            command = [sys.executable, "-P", str(case.agent), "worker", "-l", "warn", "--without-web"]
-            figures = await _measure(command, {**os.environ, **given}, broker.pid, None)
-        await check_plain(broker.address, f"{prefix}segment-changes", wanted)
+            figures = await _measure([peer.command], {**os.environ, **given}, broker.pid, None)
+        await check_peer(peer.name, broker.address, f"{prefix}segment-changes", wanted)
         return figures
 
 
@@ -93,49 +118,90 @@ async def measure_plain(broker: Broker, case: Case, load: Sequence[LoadEvent], w
 async def _topics(broker: Broker, load: Sequence[LoadEvent]) -> AsyncIterator[str]:
     """Fresh topics with the load on them, under a prefix of their own."""
     prefix = f"bench-{secrets.token_hex(4)}."
-    names = await create_topics(broker.address, prefix)
+    await create_topics(broker.address, prefix)
     try:
         await send(broker.address, f"{prefix}customer-events", load)
         await asyncio.sleep(SETTLE_S)
         yield prefix
     finally:
-        await delete_topics(broker.address, names)
+        await delete_topics(broker.address, await topics_of(broker.address, prefix.rstrip(".")))
 
 
-async def _measure(command: Sequence[str], environ: Mapping[str, str], broker: int, store: int | None) -> Figures:
-    """Run the program; at each of its two marks, look what the services have used."""
+class _Seen(NamedTuple):
+    """A mark, and what the services had used when it came."""
+
+    mark: Mark
+    broker_s: float
+    store_s: float
+
+
+async def _measure(
+    commands: Sequence[Sequence[str]], environ: Mapping[str, str], broker: int, store: int | None
+) -> Figures:
+    """Run the processes of one program; at each of their marks, look what the services have used."""
+
+    def seen(mark: Mark) -> _Seen:
+        return _Seen(mark, cpu_s(broker), cpu_s(store) if store is not None else 0.0)
+
+    done = asyncio.Barrier(len(commands))
+    try:
+        async with asyncio.timeout(LONGEST_S), asyncio.TaskGroup() as group:
+            runs = [group.create_task(_run(command, environ, seen, done)) for command in commands]
+    except* Failed as failed:
+        raise failed.exceptions[0] from None
+    return _figures([run.result() for run in runs])
+
+
+async def _run(
+    command: Sequence[str], environ: Mapping[str, str], seen: Callable[[Mark], _Seen], done: asyncio.Barrier
+) -> dict[str, _Seen]:
+    """Run one process to its end, which it may put off until the others are done, too: then its input ends."""
+    marks: dict[str, _Seen] = {}
     with tempfile.TemporaryFile() as errors:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=errors, env=environ, cwd=HERE.parent
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            env=environ,
+            cwd=HERE.parent,
         )
-        marks: dict[str, tuple[Mark, float, float]] = {}
+        assert process.stdin is not None  # noqa: S101 - both are pipes
+        assert process.stdout is not None  # noqa: S101
         try:
-            async with asyncio.timeout(LONGEST_S):
-                assert process.stdout is not None  # noqa: S101 - it is a pipe
-                async for line in process.stdout:
-                    if line.startswith(b'{"name":'):  # Faust prints a banner, too
-                        mark = msgspec.json.decode(line, type=Mark)
-                        marks[mark.name] = mark, cpu_s(broker), cpu_s(store) if store is not None else 0.0
-                await process.wait()
-        except TimeoutError:
-            pass
+            async for line in process.stdout:
+                if not line.startswith(b'{"name":'):  # Faust prints a banner, too
+                    continue
+                mark = msgspec.json.decode(line, type=Mark)
+                marks[mark.name] = seen(mark)
+                if mark.name == "end":
+                    await done.wait()
+                    process.stdin.close()
+            await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
         if len(marks) < 2 or process.returncode:
             errors.seek(0)
-            message = f"{' '.join(command[1:3])} ended with {process.returncode}: {errors.read().decode()[-2000:]}"
+            message = (
+                f"{' '.join(command[1:3])} ended with {process.returncode} after {len(marks)} marks of 2: "
+                f"{errors.read().decode(errors='replace')[-2000:]}"
+            )
             raise Failed(message)
-    return _figures(marks["begin"], marks["end"])
+    return marks
 
 
-def _figures(begin: tuple[Mark, float, float], end: tuple[Mark, float, float]) -> Figures:
-    (first, broker_before, store_before), (last, broker_after, store_after) = begin, end
-    events = last.events - first.events
+def _figures(runs: Sequence[Mapping[str, _Seen]]) -> Figures:
+    begins, finishes = [run["begin"] for run in runs], [run["end"] for run in runs]
+    first = min(begins, key=lambda seen: seen.mark.at_s)
+    last = max(finishes, key=lambda seen: seen.mark.at_s)
+    events = sum(seen.mark.events for seen in finishes) - first.mark.events
+    own_events = sum(end.mark.events - begin.mark.events for begin, end in zip(begins, finishes, strict=True))
+    own_s = sum(end.mark.cpu_s - begin.mark.cpu_s for begin, end in zip(begins, finishes, strict=True))
     return Figures(
-        events_per_s=events / (last.at_s - first.at_s),
-        worker_us=(last.cpu_s - first.cpu_s) / events * 1e6,
-        broker_us=(broker_after - broker_before) / events * 1e6,
-        store_us=(store_after - store_before) / events * 1e6,
+        events_per_s=events / (last.mark.at_s - first.mark.at_s),
+        worker_us=own_s / own_events * 1e6,
+        broker_us=(last.broker_s - first.broker_s) / events * 1e6,
+        store_us=(last.store_s - first.store_s) / events * 1e6,
     )

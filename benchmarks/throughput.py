@@ -1,134 +1,120 @@
-"""Events a second and CPU an event, for segue and for a plain Faust agent that does the same.
+"""Events a second and CPU an event, for segue and for its peers on the same work.
 
-    python -m benchmarks.throughput [--broker embedded|kafka] [--rules w1|standard|all] [--runs 3] [--events 200000]
+    python -m benchmarks.throughput [--broker kafka|embedded] [--rules w1|standard|all] [--only NAME] [--runs 3]
 
-Both work through the same backlog on the same broker, in turn; README.md says what each figure means.
+All work through a backlog on the same broker, in turn; README.md says what each figure means.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
+import sys
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cases import CASES
-from benchmarks.load import make_load
+from benchmarks.contest import EVENTS, PLAIN, PLAIN_EVENTS, ROWS, W1_EVENTS, Contest
 from benchmarks.services import make_broker
-from benchmarks.subjects import measure_plain, measure_segue
-from benchmarks.verdict import Reference, check_same_work, plain_counts
+from benchmarks.subjects import Failed
+from benchmarks.verdict import WrongResult
+from rules.errors import SegueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.cases import Case
-    from benchmarks.services import Broker, BrokerKind
-    from benchmarks.subjects import Figures
+    from benchmarks.contest import Row
+    from benchmarks.services import BrokerKind
 
 RUNS = 3
-EVENTS = 200_000
-PLAIN_EVENTS = 20_000
 NAMES = {"embedded": "embedded broker", "kafka": "Apache Kafka broker"}
-COLUMNS = ("", "events/s min", "median", "max", "CPU min", "median", "max", "broker", "store")
+COLUMNS = ("", "events/s", "×", "CPU", "÷", "broker", "store")
 WIDTH = 112
 """Where the output is no terminal."""
 
 
-class Contest:
-    """One case on one broker: segue and the plain agent, in turn."""
-
-    def __init__(self, broker: Broker, case: Case, events: int, plain_events: int) -> None:
-        """Make the load, and what should come of it."""
-        self.case = case
-        self._broker = broker
-        self._load = make_load(events, traits=case.traits)
-        self._plain_load = self._load[:plain_events]
-        self._reference = Reference(case, self._load)
-        check_same_work(case, self._load, self._reference)
-        self._plain_wanted = plain_counts(case, self._plain_load)[0]
-        self.plain: list[Figures] = []
-        self.segue: list[Figures] = []
-
-    async def round(self, profile: Path | None) -> None:
-        """Measure each once."""
-        self.plain.append(await measure_plain(self._broker, self.case, self._plain_load, self._plain_wanted))
-        self.segue.append(await measure_segue(self._broker, self.case, self._load, self._reference, profile))
-
-    def rows(self) -> list[list[str]]:
-        """Return the table's rows."""
-        store = f"{median(run.store_us for run in self.segue):.1f}"
-        return [
-            [f"{self.case.name}, plain Faust", *_cells(self.plain), "–"],
-            [f"{self.case.name}, segue", *_cells(self.segue), store],
-        ]
-
-    def ratios(self) -> str:
-        """Return how the two compare, by medians."""
-        faster = median(run.events_per_s for run in self.segue) / median(run.events_per_s for run in self.plain)
-        cheaper = median(run.worker_us for run in self.plain) / median(run.worker_us for run in self.segue)
-        return f"{self.case.name}: segue does {faster:.1f} × the events/s, with 1/{cheaper:.1f} of the CPU an event"
-
-
-def _cells(runs: Sequence[Figures]) -> list[str]:
-    speeds, costs = [run.events_per_s for run in runs], [run.worker_us for run in runs]
-    return [
-        *(f"{of(speeds):,.0f}" for of in (min, median, max)),
-        *(f"{of(costs):,.1f}" for of in (min, median, max)),
-        f"{median(run.broker_us for run in runs):.1f}",
-    ]
-
-
 async def contests(given: argparse.Namespace, console: Console) -> list[Contest]:
-    """Run everything, a round of all cases after the other."""
-    async with make_broker(given.broker) as broker:
-        cases = [CASES[given.rules]] if given.rules != "all" else list(CASES.values())
-        console.print(f"making {given.events:,} events, and what should come of them", style="dim")
-        found = [Contest(broker, case, given.events, min(given.plain_events, given.events)) for case in cases]
+    """Run everything, a round of all rows after the other."""
+    cases = [CASES[given.rules]] if given.rules != "all" else list(CASES.values())
+    async with make_broker(given.broker, patient=True) as broker:
+        console.print("making the events, and what should come of them", style="dim")
+        found = [Contest(broker, case, given) for case in cases]
         for run in range(given.runs):
             for contest in found:
-                console.print(f"run {run + 1} of {given.runs}: {contest.case.name}", style="dim")
-                await contest.round(given.profile)
+                for row in contest.rows:
+                    if row.run is not None:
+                        console.print(f"run {run + 1} of {given.runs}: {contest.case.name}, {row.name}", style="dim")
+                        row.figures.append(await row.run())
         return found
 
 
 def show(found: Sequence[Contest], broker: BrokerKind, console: Console) -> None:
-    """Print the table."""
-    table = Table(title=f"Catching up with a backlog, on the {NAMES[broker]}")
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if table.columns else "left", no_wrap=True)
+    """Print a table for each case, and what was left out."""
     for contest in found:
-        plain, segue = contest.rows()
-        table.add_row(*plain)
-        table.add_row(*segue, end_section=True)
-    console.print(table)
-    for contest in found:
-        console.print(contest.ratios(), highlight=False)
+        table = Table(box=SIMPLE_HEAD, title=f"{contest.case.name}: catching up with a backlog, on the {NAMES[broker]}")
+        for column in COLUMNS:
+            table.add_column(column, justify="right" if table.columns else "left", no_wrap=True)
+        plain = next((row for row in contest.rows if row.name == PLAIN and row.figures), None)
+        for row in contest.rows:
+            table.add_row(row.name, *(cells(row, plain) if row.figures else ["missing"]))
+        console.print(table)
+        for row in contest.rows:
+            if row.missing is not None:
+                console.print(f"{row.name} is missing: {row.missing}", highlight=False, markup=False)
     console.print(
-        f"CPU in µs an event, of the program, then of broker and store; {os.cpu_count()} cores for all", highlight=False
+        "Medians (least – most). × is events/s over plain Faust's. CPU: µs an event, of the program, then of broker "
+        f"and store; ÷ is plain Faust's over it. {os.cpu_count()} cores for all, load {os.getloadavg()[1]:.1f} in the "
+        "last 5 minutes.",
+        highlight=False,
     )
+
+
+def cells(row: Row, plain: Row | None) -> list[str]:
+    """Return a row's figures as text: beside plain Faust's where they did the same."""
+    speeds, costs = [run.events_per_s for run in row.figures], [run.worker_us for run in row.figures]
+    faster = cheaper = "–"
+    if plain is not None and row.comparable:
+        faster = f"{median(speeds) / median(run.events_per_s for run in plain.figures):.1f}"
+        cheaper = f"{median(run.worker_us for run in plain.figures) / median(costs):.1f}"
+    store = f"{median(run.store_us for run in row.figures):.1f}" if row.has_store else "–"
+    return [
+        f"{median(speeds):,.0f} ({min(speeds):,.0f} – {max(speeds):,.0f})",
+        faster,
+        f"{median(costs):.1f} ({min(costs):.1f} – {max(costs):.1f})",
+        cheaper,
+        f"{median(run.broker_us for run in row.figures):.1f}",
+        store,
+    ]
 
 
 def main() -> None:
     """Read the arguments, measure, print."""
-    parser = argparse.ArgumentParser(description="Events/s and CPU an event, segue beside a plain Faust agent.")
-    parser.add_argument("--broker", choices=("embedded", "kafka"), default="embedded")
+    parser = argparse.ArgumentParser(description="Events/s and CPU an event, segue beside its peers.")
+    parser.add_argument("--broker", choices=("embedded", "kafka"), default="kafka")
     parser.add_argument("--rules", choices=(*CASES, "all"), default="all")
+    parser.add_argument("--only", choices=ROWS, action="append", help="may be given more than once")
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--events", type=int, default=EVENTS, help="for segue")
+    parser.add_argument("--events", type=int, help=f"for all but plain Faust; else {W1_EVENTS:,} and {EVENTS:,}")
     parser.add_argument("--plain-events", type=int, default=PLAIN_EVENTS, help="the first so many, for plain Faust")
     parser.add_argument(
-        "--profile", type=Path, metavar="FILE", help="cProfile of the segue worker; its CPU is no figure then"
+        "--profile", type=Path, metavar="FILE", help="cProfile of a segue worker; no figure is one then"
     )
     given = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # that a new topic has no leader yet is no news
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
-    show(asyncio.run(contests(given, console)), given.broker, console)
+    try:
+        show(asyncio.run(contests(given, console)), given.broker, console)
+    except (Failed, SegueError, WrongResult) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Counts = Counter[tuple[str, str]]
 """(segment, entered or exited) -> how often."""
+Crossings = dict[str, list[tuple[str, str]]]
+"""Customer -> their (segment, entered or exited), in order."""
 
 _QUIET_S = 10.0
 
@@ -82,46 +84,58 @@ async def segue_changes(broker: str, topic: str, reference: Reference) -> dict[s
     return found
 
 
-def plain_counts(case: Case, load: Sequence[LoadEvent]) -> tuple[Counts, dict[str, set[str]]]:
-    """Run the plain agent's function over a load: its changes, and each customer's segments at the end."""
+def plain_crossings(case: Case, load: Sequence[LoadEvent]) -> Crossings:
+    """Run the plain agent's function over a load."""
     customers: dict[str, Any] = {}
-    counts: Counts = Counter()
-    segments: dict[str, set[str]] = defaultdict(set)
+    found: Crossings = defaultdict(list)
     for event in load:
         body = orjson.loads(event.value)
         customer = body["userId"]
         customers[customer], crossed = case.step(customers.get(customer), body)
-        for name, entered in crossed:
-            counts[name, "entered" if entered else "exited"] += 1
-            (segments[customer].add if entered else segments[customer].discard)(name)
-    return counts, segments
+        found[customer] += [(name, "entered" if entered else "exited") for name, entered in crossed]
+    return found
 
 
 def check_same_work(case: Case, load: Sequence[LoadEvent], reference: Reference) -> None:
     """See that both programs say the same of a load, as far as one without timers can; raises `WrongResult`."""
-    counts, segments = plain_counts(case, load)
+    crossings = plain_crossings(case, load)
+    counts = _counts(crossings)
     if not case.timers and counts != reference.counts:
         message = f"{case.name}: the plain agent counts {counts}, segue {reference.counts}"
         raise WrongResult(message)
     for customer, wanted in reference.segments.items():
-        differing = (wanted ^ segments[customer]) - case.noticed_late
+        inside = Counter(name for name, change in crossings[customer] if change == "entered")
+        inside.subtract(name for name, change in crossings[customer] if change == "exited")
+        differing = (wanted ^ {name for name, count in inside.items() if count}) - case.noticed_late
         if differing:
             message = f"{case.name}: after all events the two differ on whether {customer} is in {sorted(differing)}"
             raise WrongResult(message)
 
 
-async def check_plain(broker: str, topic: str, wanted: Counts) -> None:
-    """See that a plain agent's changes reached the topic, by count; raises `WrongResult`."""
-    values = await _read(broker, topic, at_least=wanted.total())
-    found: Counts = Counter((value["segment"], value["change"]) for value in values)
-    if found != wanted:
-        message = f"plain Faust: changes lost {wanted - found}, too many {found - wanted}"
-        raise WrongResult(message)
+async def check_peer(name: str, broker: str, topic: str, wanted: Crossings) -> None:
+    """See that a peer's changes are on the topic, each customer's in order; raises `WrongResult`."""
+    values = await _read(broker, topic, at_least=sum(map(len, wanted.values())), committed=True)
+    found: Crossings = defaultdict(list)
+    for value in values:
+        found[value["customer_id"]].append((value["segment"], value["change"]))
+    for customer in wanted.keys() | found.keys():
+        if found.get(customer, []) != wanted.get(customer, []):
+            lost, many = _counts(wanted) - _counts(found), _counts(found) - _counts(wanted)
+            message = f"{name}: changes lost {lost}, too many {many}; one that differs is {customer}"
+            raise WrongResult(message)
 
 
-async def _read(broker: str, topic: str, *, at_least: int) -> list[dict[str, Any]]:
-    """Read the topic from its beginning: so many records, and what else there is; in order within a partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker, max_partition_fetch_bytes=4 << 20)
+def _counts(crossings: Crossings) -> Counts:
+    return Counter(crossing for of_one in crossings.values() for crossing in of_one)
+
+
+async def _read(broker: str, topic: str, *, at_least: int, committed: bool = False) -> list[dict[str, Any]]:
+    """Read the topic from its beginning: so many records, and what else there is; in order within a partition.
+
+    `committed` leaves out what a transaction wrote that was not committed; of segue's changes, each counts.
+    """
+    isolation = "read_committed" if committed else "read_uncommitted"
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker, max_partition_fetch_bytes=4 << 20, isolation_level=isolation)
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
