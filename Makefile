@@ -11,11 +11,11 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bat
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-throughput bench-models bench-http bench-storage bench-view lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-throughput bench-models bench-http bench-latency bench-storage bench-view lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## real customers cross real segments: two years of a shop, replayed
 	@scripts/setup run
@@ -82,6 +82,10 @@ bench-models: ## the online models beside nightly batches and other peers; one p
 bench-http: ## the HTTP edges under load; one part: make bench-http ARGS='--only lookup'
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.http $(ARGS)
+
+bench-latency: ## from an event to its change, and how late what time alone changes is
+	@scripts/setup dev
+	@$(BIN)/python -m benchmarks.latency $(ARGS)
 
 bench-storage: ## what a customer takes in Redis
 	@scripts/setup dev
