@@ -11,7 +11,7 @@ ENGINE_TESTS := tests/scenarios $(addprefix tests/unit/test_,$(addsuffix .py,bat
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' \
 	--extra embedded --extra charts --group build pyproject.toml
 
-.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-throughput bench-models bench-http bench-latency bench-storage bench-view lock clean
+.PHONY: help demo demo-models test compiled test-compiled test-kafka fuzz chaos chaos-store chaos-points lint format bench bench-throughput bench-models bench-http bench-latency bench-scale bench-view lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -87,9 +87,9 @@ bench-latency: ## from an event to its change, and how late what time alone chan
 	@scripts/setup dev
 	@$(BIN)/python -m benchmarks.latency $(ARGS)
 
-bench-storage: ## what a customer takes in Redis
+bench-scale: ## what grows with segments and customers; one part: make bench-scale ARGS='--only bytes'
 	@scripts/setup dev
-	@$(BIN)/python -m benchmarks.storage $(ARGS)
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-view: ## reads of customers' views beside full write load
 	@scripts/setup dev
