@@ -1,7 +1,7 @@
 """How long a lookup takes beside ingest, which a worker works through meanwhile, at more and more events a second.
 
-Once with both edges in one process, once with a process each, and once with a process each of which lookup's goes
-before the others.
+Once with both edges in one process, once with a process each, once with lookups from a replica of the store, and once
+with a process each of which lookup's goes before the others.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from redis.asyncio import Redis
+
+from benchmarks.follower import following
 from benchmarks.http_client import Run, ask, customer_of, quantile_ms
 from benchmarks.http_load import Load, batches_of, lookups_of, run_loads
+from state.keys import Keys
+from streams.settings import Settings
 
 if TYPE_CHECKING:
     from benchmarks.http_site import Site
@@ -25,20 +30,25 @@ CUSTOMERS = 5_000
 _CONNECTIONS = 32
 _BATCHES_AT_ONCE = 16
 _LONGEST_S = 60.0
-_PARTS = ("worker", "ingest", "lookup", "broker", "store", "clients")
+_PARTS = ("worker", "ingest", "lookup", "broker", "store", "replica", "clients")
 
 
 class Way(NamedTuple):
-    """How segue's processes are laid out: whether lookup has one of its own, and how nice the others are then."""
+    """How segue's processes are laid out: whether lookup has one of its own, and how nice the others are then.
+
+    With `replica`, lookups read one of the store.
+    """
 
     name: str
     apart: bool
-    nice: int
+    nice: int = 0
+    replica: bool = False
 
 
 WAYS = (
-    Way("both edges in one process", apart=False, nice=0),
-    Way("a process each", apart=True, nice=0),
+    Way("both edges in one process", apart=False),
+    Way("a process each", apart=True),
+    Way("a process each, lookups from a replica", apart=True, replica=True),
     Way("a process each, worker and ingest at nice 19", apart=True, nice=19),
 )
 
@@ -48,14 +58,20 @@ async def lookup(site: Site) -> None:
     for way in WAYS:
         async with contextlib.AsyncExitStack() as stack:
             worker = await stack.enter_async_context(site.working(RULES, nice=way.nice))
+            settings, processes = {}, dict(site.services)
+            if way.replica:
+                follower = await stack.enter_async_context(following(site.given["redis"]))
+                settings["redis_views"], processes["replica"] = follower.url, follower.pid
             words = (("--only", "ingest"), ("--only", "lookup")) if way.apart else ((),)
             served = [
-                await stack.enter_async_context(site.serving(*one, nice=way.nice if one[1:] == ("ingest",) else 0))
+                await stack.enter_async_context(
+                    site.serving(*one, nice=way.nice if one[1:] == ("ingest",) else 0, **settings)
+                )
                 for one in words
             ]
             ingest, answers = served[0], served[-1]
             await _known(site, ingest[1], answers[1])
-            servers = {"worker": worker, "ingest": ingest[0], "lookup": answers[0], **site.services}
+            servers = {"worker": worker, "ingest": ingest[0], "lookup": answers[0], **processes}
             if not way.apart:
                 del servers["ingest"]
             print(f"\nlookup, {LOOKUPS_A_S:,} requests/s, {way.name}; CPU in parts of a core")
@@ -82,12 +98,18 @@ def _times(run: Run) -> str:
 
 
 async def _known(site: Site, ingest: int, answers: int) -> None:
-    """Send each customer's first event, and wait until all have a view."""
+    """Send an event of each customer, and wait until the worker has applied them, and all have a view."""
+    wanted = await _applied(site) + CUSTOMERS
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest)
     with contextlib.closing(writer):
         for batch in batches_of(CUSTOMERS, site.write_key):
             await ask(reader, writer, batch)
     until = time.monotonic() + _LONGEST_S
+    while await _applied(site) < wanted:
+        if time.monotonic() > until:
+            message = "the worker does not get on"
+            raise SystemExit(message)
+        await asyncio.sleep(0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", answers)
     with contextlib.closing(writer):
         for one in lookups_of([customer_of(number) for number in range(CUSTOMERS)], site.keys["read"]):
@@ -100,3 +122,11 @@ async def _known(site: Site, ingest: int, answers: int) -> None:
                     await asyncio.sleep(0.1)
                 else:
                     break
+
+
+async def _applied(site: Site) -> int:
+    """Return how many events the store's partitions have."""
+    settings = Settings(**site.given)
+    async with Redis.from_url(settings.redis) as client:
+        heads = [Keys(settings.app_id).head(partition) for partition in range(settings.partitions)]
+        return sum([int(await client.hget(head, "offset") or 0) for head in heads])

@@ -36,6 +36,7 @@ WAYS = {
     "GET, the store": {},
     "GET, a replica": {"replica": True},
     "HTTP, the store": {"http": True},
+    "HTTP, a replica": {"http": True, "replica": True},
 }
 PEERS = {"GET, nobody writes": False, "GET, a plain writer": True}
 NAMES = {"embedded": "embedded broker", "kafka": "Apache Kafka broker"}

@@ -22,6 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis.asyncio import Redis
 
 from benchmarks.cases import STANDARD
+from benchmarks.follower import following
 from benchmarks.http_client import process
 from benchmarks.http_load import Load
 from benchmarks.http_site import Site
@@ -83,30 +84,6 @@ class Place:
         return Written(time.monotonic(), events, info["total_net_input_bytes"], writes, sum(sizes) / len(sizes))
 
 
-class Follower(EmbeddedValkey):
-    """A replica of another Valkey, with no file of its own: it never waits for a disk."""
-
-    name = "replica"
-
-    def __init__(self, master: EmbeddedValkey) -> None:
-        """Choose port and folder."""
-        super().__init__()
-        self._master = master
-
-    def command(self) -> Sequence[str | Path]:
-        """Return Valkey's command line."""
-        host, _, port = self._master.address.rpartition(":")
-        words = super().command()
-        return [*words, "--appendonly", "no", "--replicaof", host, port]
-
-    async def answers(self) -> bool:
-        """Whether it has all that its master had."""
-        if not await super().answers():
-            return False
-        async with Redis.from_url(self.url) as client:
-            return bool((await client.info("replication"))["master_link_status"] == "up")
-
-
 @contextlib.asynccontextmanager
 async def working(
     broker: Broker, events: Sequence[LoadEvent], *, replica: bool = False, http: bool = False
@@ -114,7 +91,7 @@ async def working(
     """Begin a worker on a backlog, and wait until those who are asked about have a view where it is read."""
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(EmbeddedValkey())
-        follower = await _follower(stack, store) if replica else None
+        follower = await stack.enter_async_context(following(store.url)) if replica else None
         prefix = await stack.enter_async_context(_backlog(broker, events))
         app = prefix.rstrip(".")
         processes = {"broker": broker.pid, "store": store.pid}
@@ -161,12 +138,6 @@ async def alone(written: tuple[Written, Written], *, writing: bool) -> AsyncIter
         yield Place(
             Load("get", store.port, _PEER_PREFIX, len(ids), CONNECTIONS, READS_A_S, ids), processes, store, "peer", 0
         )
-
-
-async def _follower(stack: contextlib.AsyncExitStack, store: EmbeddedValkey) -> Follower:
-    async with Redis.from_url(store.url) as client:
-        await client.config_set("repl-diskless-sync-delay", 0)  # else it waits for more of them
-    return await stack.enter_async_context(Follower(store))
 
 
 async def _serving(stack: contextlib.AsyncExitStack, given: dict[str, Any]) -> tuple[int, int, str]:

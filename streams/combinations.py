@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,6 +16,7 @@ def faults_together(settings: Settings) -> Iterator[str]:
     yield from _broker_users(settings)
     yield from _broker_certificates(settings)
     yield from _redis(settings)
+    yield from _views(settings)
 
 
 def _broker_users(settings: Settings) -> Iterator[str]:
@@ -80,6 +81,27 @@ def _redis(settings: Settings) -> Iterator[str]:
             yield f"{name}: SEGUE_REDIS is no rediss:// URL, so there is no TLS; write rediss://, or remove it"
     else:
         yield from _lone_key("SEGUE_REDIS", files)
+
+
+def _views(settings: Settings) -> Iterator[str]:
+    if not settings.redis_views:
+        return
+    if "+cluster" in settings.redis:
+        yield "SEGUE_REDIS_VIEWS: SEGUE_REDIS is a cluster, whose replicas are not read; remove it"
+        return
+    views, redis = _database(settings.redis_views), _database(settings.redis)
+    if views != redis:
+        yield f"SEGUE_REDIS_VIEWS: its database is {views}, that of SEGUE_REDIS is {redis}; write the same"
+    userinfo, at, _ = urlsplit(settings.redis_views).netloc.rpartition("@")
+    if at and ":" in userinfo and (settings.redis_password or settings.redis_password_file):
+        yield "SEGUE_REDIS_VIEWS: its URL has a password, and SEGUE_REDIS_PASSWORD is set, too; remove one of them"
+
+
+def _database(url: str) -> str:
+    """Return the number of a URL's database, which a Unix socket's has in its query."""
+    parts = urlsplit(url)
+    path = "" if parts.scheme == "unix" else parts.path.strip("/")
+    return dict(parse_qsl(parts.query)).get("db") or path or "0"
 
 
 def _set(given: Mapping[str, object]) -> list[str]:

@@ -33,6 +33,16 @@ def redis_url(settings: Settings) -> str:
 
     Raises `SettingsError` where the file with the password cannot be read.
     """
+    return _whole(settings.redis, settings)
+
+
+def views_url(settings: Settings) -> str:
+    """Return the URL of the replica that lookups read, as `redis_url` does; empty where there is none."""
+    return settings.redis_views and _whole(settings.redis_views, settings)
+
+
+def _whole(url: str, settings: Settings) -> str:
+    parts = urlsplit(url)
     password = secret_of(settings.redis_password, settings.redis_password_file, "SEGUE_REDIS_PASSWORD_FILE")
     files = {
         "ssl_ca_certs": settings.redis_ca_file,
@@ -42,9 +52,10 @@ def redis_url(settings: Settings) -> str:
     more = {name: str(file) for name, file in files.items() if file is not None}
     if not settings.redis_check_hostname:
         more["ssl_check_hostname"] = "false"
+    if not parts.scheme.startswith("rediss"):
+        more = {}
     if password is None and not more:
-        return settings.redis
-    parts = urlsplit(settings.redis)
+        return url
     if password is not None:
         user, _, host = parts.netloc.rpartition("@")
         parts = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}")

@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     """All settings; durations in milliseconds. Made by `load_settings`, or directly in tests."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
-    secret: ClassVar[frozenset[str]] = frozenset(("redis", "broker_password", "redis_password"))
+    secret: ClassVar[frozenset[str]] = frozenset(("redis", "redis_views", "broker_password", "redis_password"))
     without_security: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "broker_security": "plaintext",
@@ -105,6 +105,7 @@ class Settings(BaseSettings):
             "broker_ca_file": None,
             "broker_cert_file": None,
             "broker_key_file": None,
+            "redis_views": "",
             "redis_password": None,
             "redis_password_file": None,
             "redis_ca_file": None,
@@ -138,6 +139,12 @@ class Settings(BaseSettings):
         pattern=r"^(rediss?(\+cluster)?|unix)://",
         description="Redis or Valkey: `redis://host:port/db`, `rediss://` for TLS; a cluster is "
         "`redis+cluster://host:port,host:port` or `rediss+cluster://`.",
+    )
+    redis_views: str = Field(
+        "",
+        pattern=r"^((rediss?|unix)://.*)?$",
+        description="A replica of Redis that lookups read while it follows: `redis://host:port/db`, the same database. "
+        "Password and certificates are those of Redis.",
     )
     redis_replicas: int = Field(
         0,
@@ -393,7 +400,7 @@ def _shown(name: str, text: str) -> str:
     """Hide what is secret: a password, and the one in a URL."""
     if name not in Settings.secret or text == "-":
         return text
-    return _mask(text) if name == "redis" else "***"
+    return _mask(text) if name in {"redis", "redis_views"} else "***"
 
 
 def _mask(text: str) -> str:

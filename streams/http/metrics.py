@@ -39,6 +39,12 @@ class Metrics:
         self.in_flight = Gauge(
             "segue_ingest_in_flight_bytes", "Bytes of requests that the broker has yet to take.", registry=self.registry
         )
+        self.lookup_reads = Counter(
+            "segue_lookup_reads",
+            "Reads of views and profiles by lookups, where there is a replica for them: from it, or from the store.",
+            ("source",),
+            registry=self.registry,
+        )
 
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

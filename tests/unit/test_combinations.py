@@ -14,7 +14,7 @@ from redis.asyncio.connection import parse_url
 
 from rules.errors import SettingsError
 from streams.broker_access import client_options, faust_credentials
-from streams.redis_access import redis_url
+from streams.redis_access import redis_url, views_url
 from streams.settings import Settings, describe, load_settings
 
 if TYPE_CHECKING:
@@ -74,6 +74,19 @@ def pems(tmp_path: Path) -> dict[str, str]:
             {"SEGUE_REDIS": "rediss://h:1", "SEGUE_REDIS_KEY_FILE": "k"},
             "SEGUE_REDIS_KEY_FILE: a key says nothing without its certificate",
         ),
+        (
+            {"SEGUE_REDIS": "redis+cluster://h:1", "SEGUE_REDIS_VIEWS": "redis://h:2"},
+            "SEGUE_REDIS_VIEWS: SEGUE_REDIS is a cluster, whose replicas are not read; remove it",
+        ),
+        (
+            {"SEGUE_REDIS": "unix:///a/7?db=3", "SEGUE_REDIS_VIEWS": "redis://h:2/4"},
+            "SEGUE_REDIS_VIEWS: its database is 4, that of SEGUE_REDIS is 3; write the same",
+        ),
+        (
+            {"SEGUE_REDIS_PASSWORD": "hush", "SEGUE_REDIS_VIEWS": "redis://u:hush@h:2/0"},
+            "SEGUE_REDIS_VIEWS: its URL has a password, and SEGUE_REDIS_PASSWORD is set, too",
+        ),
+        ({"SEGUE_REDIS_VIEWS": "redis+cluster://h:2"}, "SEGUE_REDIS_VIEWS: 'redis+cluster://h:2' will not do"),
         (
             {"SEGUE_BROKER_SECURITY": "tls"},
             "SEGUE_BROKER_SECURITY: 'tls' will not do: Input should be 'plaintext', 'ssl'",
@@ -175,12 +188,26 @@ def test_the_url_of_redis_has_it_all(environ: dict[str, str], expected: dict[str
     assert found == {"host": "h", "port": 1, "db": 2, **expected}
 
 
+def test_the_replica_that_lookups_read_is_come_into_as_redis_is() -> None:
+    """But for TLS, where it has none."""
+    environ = {"SEGUE_REDIS": "rediss://u@h:1", "SEGUE_REDIS_PASSWORD": "p", "SEGUE_REDIS_CA_FILE": "ca.pem"}
+    assert views_url(load_settings(environ=environ)[0]) == ""
+    for scheme, query in (("rediss", "?ssl_ca_certs=ca.pem"), ("redis", "")):
+        views = {"SEGUE_REDIS_VIEWS": f"{scheme}://v@h:2/0"}
+        assert views_url(load_settings(environ=environ | views)[0]) == f"{scheme}://v:p@h:2/0{query}"
+
+
 def test_no_password_is_shown() -> None:
     environ = {**USER, "SEGUE_REDIS": "redis://h:1?password=hush", "SEGUE_REDIS_PASSWORD": "hush"}
     settings, sources = load_settings(environ=environ)
     rows = {row.name: row.value for row in describe(settings, sources)}
     assert (rows["broker_password"], rows["redis_password"]) == ("***", "***")
     assert "hush" not in f"{rows} {settings!r} {settings.model_dump_json()}".replace(settings.redis, "")
+
+
+def test_no_password_of_the_replica_is_shown() -> None:
+    rows = describe(*load_settings(environ={"SEGUE_REDIS_VIEWS": "redis://u:hush@h:2/0"}))
+    assert {row.name: row.value for row in rows}["redis_views"] == "redis://u:***@h:2/0"
 
 
 def test_no_password_is_shown_where_it_will_not_do(tmp_path: Path) -> None:
@@ -191,10 +218,18 @@ def test_no_password_is_shown_where_it_will_not_do(tmp_path: Path) -> None:
 
 
 def test_services_of_our_own_are_come_into_with_nothing(pems: dict[str, str]) -> None:
-    given = load_settings(environ={**USER, **pems, "SEGUE_REDIS": "rediss://h:1", "SEGUE_REDIS_PASSWORD": "hush"})[0]
+    given = load_settings(
+        environ={
+            **USER,
+            **pems,
+            "SEGUE_REDIS": "rediss://h:1",
+            "SEGUE_REDIS_VIEWS": "rediss://h:3",
+            "SEGUE_REDIS_PASSWORD": "hush",
+        }
+    )[0]
     own = given.model_copy(update={**Settings.without_security, "broker": "h:1", "redis": "redis://h:2"})
     assert client_options(own) == client_options(Settings(broker="h:1"))
-    assert redis_url(own) == "redis://h:2"
+    assert (redis_url(own), views_url(own)) == ("redis://h:2", "")
 
 
 CLIENTS = {"AIOKafkaAdminClient", "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer"}

@@ -68,7 +68,7 @@ async def asked(store: MemoryStore, key: str = READ, **settings: Any) -> AsyncIt
     parts = HttpParts(Settings(**settings), KeyRing(keys.load), cast("Broker", FakeBroker()))
     app = make_app(parts, {})
     history = cast("History", FakeHistory())
-    app.include_router(routes(parts, store, history, Callers(parts.keys, no_tokens(parts.keys))))
+    app.include_router(routes(parts, store, store, history, Callers(parts.keys, no_tokens(parts.keys))))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://segue", auth=(key, "")) as client:
         yield client

@@ -24,6 +24,7 @@ from streams.http.lookup.members import add_members
 from streams.http.lookup.openapi import answering
 from streams.http.lookup.past import add_changes, history_kept, instant
 from streams.http.lookup.quoted import CustomerId, customer_id
+from streams.http.lookup.reads import reading
 from streams.http.lookup.redis import redis_or_503
 from streams.http.lookup.rules import ActiveRules
 from streams.http.lookup.views import unknown_customer, view_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from state.history import History
     from state.store import Store
+    from streams.http.lookup.reads import Reads
     from streams.http.parts import HttpParts
 
 WaitForSeq = Annotated[
@@ -61,11 +63,12 @@ async def lookup(parts: HttpParts) -> AsyncIterator[APIRouter]:
     callers = Callers(parts.keys, tokens)
     try:
         async with (
+            reading(parts, store) as reads,
             history_kept(parts) as history,
             streaming(parts, callers, tokens, ActiveRules(store, settings)) as live,
         ):
             whole = APIRouter()
-            whole.include_router(routes(parts, store, history, callers))
+            whole.include_router(routes(parts, store, reads, history, callers))
             whole.include_router(live)
             yield whole
     finally:
@@ -73,16 +76,16 @@ async def lookup(parts: HttpParts) -> AsyncIterator[APIRouter]:
         await store.close()
 
 
-def routes(parts: HttpParts, store: Store, history: History, callers: Callers) -> APIRouter:
-    """Return the routes over a store and a history that are only read."""
+def routes(parts: HttpParts, store: Store, reads: Reads, history: History, callers: Callers) -> APIRouter:
+    """Return the routes over a store and a history that are only read; `reads` is what says the same of a customer."""
 
     async def may(request: Request) -> None:
         await _check(callers, request)
 
     router = APIRouter(tags=["lookup"], dependencies=[Depends(may)])
     rules = ActiveRules(store, parts.settings)
-    _add_views(router, parts, store, callers)
-    _add_explain(router, Explainer(store, rules, parts.settings.partitions, _now_ms))
+    _add_views(router, parts, store, reads, callers)
+    _add_explain(router, Explainer(reads, rules, parts.settings.partitions, _now_ms))
     add_changes(router, parts.settings, store, history)
     partitions = range(parts.settings.partitions)
     _add_segments(router, store, history, rules, partitions)
@@ -97,7 +100,7 @@ async def _check(callers: Callers, request: Request) -> None:
         caller.require(await customer_id(request.path_params["id"]), "id")
 
 
-def _add_views(router: APIRouter, parts: HttpParts, store: Store, callers: Callers) -> None:
+def _add_views(router: APIRouter, parts: HttpParts, store: Store, reads: Reads, callers: Callers) -> None:
     in_flight = InFlight(parts.settings.http_in_flight)
 
     described_many = answering(LookupAnswer, 400, 401, 403, 405, 408, 413, 415, 422, 429, 503, requestBody=_IDS_BODY)
@@ -112,7 +115,7 @@ def _add_views(router: APIRouter, parts: HttpParts, store: Store, callers: Calle
         finally:
             share.release()
         with redis_or_503():
-            views = await store.views(ids)
+            views = await reads.views(ids)
         found = zip(ids, views, strict=True)
         answer = {"customers": {customer: view and orjson.Fragment(view) for customer, view in found}}
         return Response(orjson.dumps(answer), media_type=JSON)
@@ -120,18 +123,19 @@ def _add_views(router: APIRouter, parts: HttpParts, store: Store, callers: Calle
     @router.get("/v1/customers/{id}", **answering(View, 400, 401, 403, 404, 405, 422, 503, **AUTHORIZED_OR_TOKEN))
     async def customer(customer: CustomerId, wait_for_seq: WaitForSeq = 0) -> Response:
         """Return a customer's segments, scores and traits."""
-        return await _view_answer(store, customer, wait_for_seq)
+        # who knows of a newer one knows more than a replica may
+        return await _view_answer(store if wait_for_seq else reads, customer, wait_for_seq)
 
     async def directly(request: Request) -> Response:
         await _check(callers, request)
-        return await _view_answer(store, await customer_id(request.path_params["id"]), 0)
+        return await _view_answer(reads, await customer_id(request.path_params["id"]), 0)
 
     parts.direct["/v1/customers/{id}"] = directly
 
 
-async def _view_answer(store: Store, customer: str, seq: int) -> Response:
+async def _view_answer(reads: Reads, customer: str, seq: int) -> Response:
     with redis_or_503():
-        view = await view_of(store, customer, seq)
+        view = await view_of(reads, customer, seq)
     if view is None:
         raise unknown_customer()
     return Response(view, media_type=JSON)

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from state.engine import Engine
-    from state.store import Store
     from streams.explain import Named
+    from streams.http.lookup.reads import Reads
     from streams.http.lookup.rules import ActiveRules
 
 
 class Explainer:
     """Explains customers, one at a time: one that takes long does not take the event loop with it."""
 
-    def __init__(self, store: Store, rules: ActiveRules, partitions: int, now_ms: Callable[[], int]) -> None:
+    def __init__(self, reads: Reads, rules: ActiveRules, partitions: int, now_ms: Callable[[], int]) -> None:
         """`partitions` is how many the event topic has; `now_ms` says what time it is."""
-        self._store = store
+        self._reads = reads
         self._rules = rules
         self._partitions = partitions
         self._now_ms = now_ms
@@ -37,7 +37,7 @@ class Explainer:
         """
         engine = (await self._rules.get()).engine
         partition = partition_of(customer.encode(), self._partitions)
-        data = (await self._store.load(partition, [customer]))[0]
+        data = (await self._reads.load(partition, [customer]))[0]
         if data is None:
             return None
         async with self._turn:
