@@ -193,15 +193,14 @@ async def _run(
 
 
 def _figures(runs: Sequence[Mapping[str, _Seen]]) -> Figures:
-    begins, finishes = [run["begin"] for run in runs], [run["end"] for run in runs]
-    first = min(begins, key=lambda seen: seen.mark.at_s)
-    last = max(finishes, key=lambda seen: seen.mark.at_s)
-    events = sum(seen.mark.events for seen in finishes) - first.mark.events
-    own_events = sum(end.mark.events - begin.mark.events for begin, end in zip(begins, finishes, strict=True))
-    own_s = sum(end.mark.cpu_s - begin.mark.cpu_s for begin, end in zip(begins, finishes, strict=True))
+    """Put the processes' marks together: from the first begin to the last end, without what each began with."""
+    first = min((run["begin"] for run in runs), key=lambda seen: seen.mark.at_s)
+    last = max((run["end"] for run in runs), key=lambda seen: seen.mark.at_s)
+    events = sum(run["end"].mark.events - run["begin"].mark.events for run in runs)
+    worker_s = sum(run["end"].mark.cpu_s - run["begin"].mark.cpu_s for run in runs)
     return Figures(
         events_per_s=events / (last.mark.at_s - first.mark.at_s),
-        worker_us=own_s / own_events * 1e6,
+        worker_us=worker_s / events * 1e6,
         broker_us=(last.broker_s - first.broker_s) / events * 1e6,
         store_us=(last.store_s - first.store_s) / events * 1e6,
     )

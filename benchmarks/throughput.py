@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RUNS = 3
 NAMES = {"embedded": "embedded broker", "kafka": "Apache Kafka broker"}
 COLUMNS = ("", "events/s", "×", "CPU", "÷", "broker", "store")
-WIDTH = 112
+WIDTH = 120
 """Where the output is no terminal."""
 
 
