@@ -127,7 +127,7 @@ async def _topics(broker: Broker, load: Sequence[LoadEvent]) -> AsyncIterator[st
         await delete_topics(broker.address, await topics_of(broker.address, prefix.rstrip(".")))
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """A mark, and what the services had used when it came."""
 
     mark: Mark
@@ -140,8 +140,8 @@ async def _measure(
 ) -> Figures:
     """Run the processes of one program; at each of their marks, look what the services have used."""
 
-    def seen(mark: Mark) -> _Seen:
-        return _Seen(mark, cpu_s(broker), cpu_s(store) if store is not None else 0.0)
+    def seen(mark: Mark) -> Seen:
+        return Seen(mark, cpu_s(broker), cpu_s(store) if store is not None else 0.0)
 
     done = asyncio.Barrier(len(commands))
     try:
@@ -149,14 +149,14 @@ async def _measure(
             runs = [group.create_task(_run(command, environ, seen, done)) for command in commands]
     except* Failed as failed:
         raise failed.exceptions[0] from None
-    return _figures([run.result() for run in runs])
+    return figures_of([run.result() for run in runs])
 
 
 async def _run(
-    command: Sequence[str], environ: Mapping[str, str], seen: Callable[[Mark], _Seen], done: asyncio.Barrier
-) -> dict[str, _Seen]:
+    command: Sequence[str], environ: Mapping[str, str], seen: Callable[[Mark], Seen], done: asyncio.Barrier
+) -> dict[str, Seen]:
     """Run one process to its end, which it may put off until the others are done, too: then its input ends."""
-    marks: dict[str, _Seen] = {}
+    marks: dict[str, Seen] = {}
     with tempfile.TemporaryFile() as errors:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -192,7 +192,7 @@ async def _run(
     return marks
 
 
-def _figures(runs: Sequence[Mapping[str, _Seen]]) -> Figures:
+def figures_of(runs: Sequence[Mapping[str, Seen]]) -> Figures:
     """Put the processes' marks together: from the first begin to the last end, without what each began with."""
     first = min((run["begin"] for run in runs), key=lambda seen: seen.mark.at_s)
     last = max((run["end"] for run in runs), key=lambda seen: seen.mark.at_s)
