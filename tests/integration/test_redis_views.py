@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from rules.errors import AccessError, ServiceError, SettingsError
+from state.access import AccessKeys
 from state.redis import RedisStore
 from state.replica import ReplicaReads
+from streams.child import free_port
 from streams.embedded import EmbeddedValkey
 from streams.http.serving import serving
 from streams.settings import Settings
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.embedded  # no broker has a say in it
 
 APP = "segue"
+NOWHERE = "127.0.0.1:1"
 OLD, NEW = b'{"rev":1}', b'{"rev":2}'
 
 
@@ -188,9 +193,36 @@ async def test_one_that_was_made_a_master_is_read_only_where_the_store_is_that_o
         await until_so(looked.used, "it to be read as the store itself")
 
 
+async def test_a_lookup_is_answered_by_the_replica_and_a_wait_by_the_store(
+    master: EmbeddedValkey, replica: EmbeddedValkey, store: RedisStore
+) -> None:
+    view = b'{"rev":1,"seq":1}'
+    await store.write_views({"c1": (1, view)})
+    await caught_up(replica, f"{APP}:customer:c1")
+    keys = AccessKeys(master.url, APP, patience_s=5)
+    key = await keys.add("chat", "read", 0)
+    await keys.close()
+    settings = Settings(broker=NOWHERE, redis=master.url, redis_views=replica.url, http_port=free_port())
+    async with serving(settings, ["lookup"]) as url, httpx.AsyncClient(base_url=url, auth=(key, "")) as client:
+
+        async def read() -> dict[str, int]:
+            metrics = (await client.get("/metrics")).text
+            found = re.findall(r'^segue_lookup_reads_total\{source="(\w+)"\} (\d+)', metrics, re.MULTILINE)
+            return {source: int(count) for source, count in found}
+
+        async def by_the_replica() -> bool:
+            assert (await client.get("/v1/customers/c1")).content == view
+            return (await read())["replica"] > 0
+
+        await until_so(by_the_replica, "the replica to be read")
+        before = await read()
+        assert (await client.get("/v1/customers/c1?wait_for_seq=1")).content == view
+        assert await read() == before, "neither it, nor the store in its place"
+
+
 async def test_another_redis_is_refused_at_start(master: EmbeddedValkey, store: RedisStore) -> None:
     async with EmbeddedValkey() as other:
-        settings = Settings(broker="127.0.0.1:1", redis=master.url, redis_views=other.url, http_port=0)
+        settings = Settings(broker=NOWHERE, redis=master.url, redis_views=other.url, http_port=0)
         with pytest.raises(SettingsError, match=r"SEGUE_REDIS_VIEWS: redis://\S+ is no replica of redis://"):
             async with serving(settings, ["lookup"]):
                 pass
