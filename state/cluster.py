@@ -88,9 +88,11 @@ class Cluster:
         return checked(await self.pipe([command]))[0]
 
     async def read(self, limit_s: float, *command: Any) -> Any:
-        """Return the reply to a command that reads one key."""
+        """Return the reply to a command of one slot."""
         async with asyncio.timeout(limit_s):
             return await self.execute(*command)
+
+    call = read
 
     async def pipe(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies in order, errors among them; those for one server go over one connection, in order."""

@@ -71,12 +71,19 @@ class Link:
         self._attempt_s = min(reply_timeout_s, max(patience_s, LEAST_ATTEMPT_S))
 
     async def read(self, what: str, *command: Any) -> Any:
-        """Return the reply to a command that only reads one key; it goes over a connection that many reads share.
+        """Return the reply to a command that only reads, and one slot; it goes over a connection that many reads share.
 
         Raises as `patiently` does.
         """
         attempt_s = self._attempt_s
         return await self.patiently(what, lambda: self.servers.read(attempt_s, *command), limited=True)
+
+    def call(self, *command: Any) -> Awaitable[Any]:
+        """Return the reply to a call of a script, over a connection that many calls share.
+
+        To be called within `patiently`: the script may have run where there is no reply.
+        """
+        return self.servers.call(self._attempt_s, *command)
 
     async def patiently(self, what: str, attempt: Callable[[], Awaitable[T]], *, limited: bool = False) -> T:
         """Return what `attempt` returns; repeat it, with growing pauses, while the server is away.

@@ -1,7 +1,8 @@
-"""One connection that many reads share: each goes out at once, and replies come back in order.
+"""One connection that many commands share: each goes out at once, and replies come back in order.
 
-A lookup reads one key, a thousand times a second. redis-py lends each command a connection of its own, with a stream, a
-retry and its measures around it: twice as much work as all of the rest of a lookup. Here redis-py connects (TLS, users,
+A lookup reads one key, a thousand times a second; so often do eight partitions commit where events come singly.
+redis-py lends each command a connection of its own, with a stream, a retry and its measures around it: twice as much
+work as all of the rest of a lookup, and as all of the rest of a small commit. Here redis-py connects (TLS, users,
 databases), and hiredis packs and parses; between them is nothing but a queue.
 """
 
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Reads:
-    """Reads over one lane, made when it is needed, and made anew when it was lost."""
+    """Reads, or calls of scripts, over one lane, made when it is needed, and made anew when it was lost."""
 
     def __init__(self, connection_of: Callable[[], AbstractConnection]) -> None:
         """Send nothing yet; `connection_of` makes a connection of redis-py's that is not open yet."""
@@ -33,7 +34,7 @@ class Reads:
         self._closed = False
 
     async def execute(self, limit_s: float, *command: str | bytes | int) -> Any:
-        """Return the reply to a command that may be repeated without harm.
+        """Return the reply to a command; without one, nobody knows whether it was done.
 
         Raises redis-py's errors: what the server says, `ConnectionError` where the connection is lost, `TimeoutError`
         where there is no reply within `limit_s`, or no connection.
@@ -97,7 +98,7 @@ class Lane(asyncio.Protocol):
         transport: Any = connection._writer.transport  # type: ignore[union-attr]  # noqa: SLF001 - nowhere else
         self._transport: asyncio.Transport = transport
         self._transport.set_protocol(self)
-        self._parser = hiredis.Reader()
+        self._parser = hiredis.Reader(replyError=connection._parser.parse_error)  # noqa: SLF001 - errors as elsewhere
         self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._unsent: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -129,8 +130,8 @@ class Lane(asyncio.Protocol):
                 future, _ = self._asked.popleft()
                 if future.done():  # whoever asked was cancelled
                     continue
-                if isinstance(reply, hiredis.ReplyError):
-                    future.set_exception(ResponseError(str(reply)))
+                if isinstance(reply, RedisError):
+                    future.set_exception(reply)
                 else:
                     future.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:  # or a reply that nobody asked for

@@ -110,7 +110,7 @@ class RedisStore:
         found: list[bytes | None] = []
         for at in range(0, len(customers), SLICE):
             keys = [prefix + customer for customer in customers[at : at + SLICE]]
-            found += await self._ask(f"load profiles of partition {partition}", "MGET", *keys)
+            found += await self._link.read(f"load profiles of partition {partition}", "MGET", *keys)
         return found
 
     async def commit(self, commit: Commit) -> None:
@@ -122,7 +122,7 @@ class RedisStore:
         """Return up to `limit` (customer, due ms) with due strictly before `before_ms`, earliest first."""
         key = self._names.due(partition)
         bounds = ("-inf", f"({before_ms}", "LIMIT", 0, limit, "WITHSCORES")
-        flat = await self._ask(f"read {key}", "ZRANGEBYSCORE", key, *bounds)
+        flat = await self._link.read(f"read {key}", "ZRANGEBYSCORE", key, *bounds)
         return [(customer.decode(), int(score)) for customer, score in zip(flat[::2], flat[1::2], strict=True)]
 
     async def outbox(self, partition: int) -> list[bytes]:
@@ -261,7 +261,7 @@ class RedisStore:
         call = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
         waits = self._synced.commands if durably else []
         if not waits:
-            return await self._link.execute(*call)
+            return await self._link.call(*call)
         answer, *counts = checked(await self._link.servers.pipe([call, *waits]))
         self._synced.check(counts)
         return answer

@@ -30,7 +30,10 @@ class Servers(Protocol):
         """Return the reply to a command; one without a key is each server's, and the first one's reply is returned."""
 
     def read(self, limit_s: float, *command: Any) -> Awaitable[Any]:
-        """Return the reply to a command that reads one key; raise a `TimeoutError` where there is none in time."""
+        """Return the reply to a command that reads one slot; raise a `TimeoutError` where there is none in time."""
+
+    def call(self, limit_s: float, *command: Any) -> Awaitable[Any]:
+        """Return the reply to a call of a script that writes to one slot; raise as `read` does."""
 
     async def pipe(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies in order, errors among them; those for one server go over one connection, in order."""
@@ -57,6 +60,8 @@ class OneServer:
         self.execute = client.execute_command
         self._reads = Reads(client.connection_pool.make_connection)
         self.read = self._reads.execute
+        self._calls = Reads(client.connection_pool.make_connection)  # apart: a read does not wait behind a commit
+        self.call = self._calls.execute
 
     async def pipe(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies in order, errors among them."""
@@ -69,11 +74,13 @@ class OneServer:
     async def forget(self) -> None:
         """Give up the connections that rest: the name may stand for another server by now."""
         await self._reads.forget()
+        await self._calls.forget()
         await self.client.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._reads.aclose()
+        await self._calls.aclose()
         await self.client.aclose()
 
 

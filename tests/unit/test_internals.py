@@ -102,6 +102,7 @@ LEANED_ON = {
     "uvicorn.server:Server.serve": "112ef41af521",
     "uvicorn.server:Server.shutdown": "9b33c5056299",
     # state/lane.py: a connection that is taken over once redis-py has opened it
+    "redis._parsers.base:BaseParser.parse_error": "66c735931d7e",
     "redis.asyncio.connection:AbstractConnection._close": "b016d934cc45",
     "redis.asyncio.connection:AbstractConnection.__del__": "43833913903d",
     "redis.asyncio.connection:Connection._connect": "24cd655d5f27",
