@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAUSE_S = 0.1
-"""Between two sweeps, and between two ticks: at most ten a second."""
+PAUSE_S = 0.05
+"""Between two sweeps, and between two ticks: at most twenty a second. On average an exit waits for half of it."""
 
 _LONGEST_S = 3600.0
 

@@ -67,7 +67,7 @@ def test_broker_times_that_go_back_do_not_count(bench: Bench) -> None:
     assert bench.sweeper.turn() == 5_001
 
 
-def test_at_most_ten_sweeps_a_second_unless_one_did_not_get_through(bench: Bench) -> None:
+def test_at_most_twenty_sweeps_a_second_unless_one_did_not_get_through(bench: Bench) -> None:
     bench.sweeper.moved([5_000])
     bench.sweeper.read(9_000)
     assert bench.sweeper.turn() == 7_900
@@ -105,15 +105,15 @@ async def test_a_tick_is_sent_when_it_would_make_what_is_due_certain(bench: Benc
     assert bench.ticks == 1
 
 
-async def test_at_most_ten_ticks_a_second(bench: Bench) -> None:
+async def test_at_most_twenty_ticks_a_second(bench: Bench) -> None:
     bench.sweeper.read(9_000)
     bench.sweeper.moved([1_000 + 9_000])
     bench.now_s += 5
     for step in range(100):
         bench.now_s += 0.01
         await bench.patience()
-        assert bench.ticks <= 1 + step / 10
-    assert bench.ticks >= 9
+        assert bench.ticks <= 1 + step / 5
+    assert bench.ticks >= 18
 
 
 async def test_before_the_first_record_the_local_clock_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
