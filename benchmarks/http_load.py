@@ -7,7 +7,6 @@ say so: what it waits for then is the server, and not its own turn.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import selectors
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.http_client import Run, ask, customer_of, measure, requests_of
+from benchmarks.priorities import go_first
 from benchmarks.services import cpu_s
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from benchmarks.http_client import Ask
 
-_NICENESS = -10
 _DONE_S = 60.0
 
 
@@ -126,20 +125,11 @@ async def _line(client: asyncio.subprocess.Process) -> bytes:
 
 async def _main(load: Load, seconds: float) -> None:
     requests = load.requests()
-    _go_first()
+    go_first()
     print("ready", flush=True)
     sys.stdin.readline()
     run = await measure(load.port, os.getpid(), requests, load.connections, seconds, load.rate, KINDS[load.kind])
     print(msgspec.json.encode(run).decode(), flush=True)
-
-
-def _go_first() -> None:
-    """Go before all other processes, where the user may say so; on Linux at once, and not at its next tick."""
-    with contextlib.suppress(PermissionError):
-        if hasattr(os, "SCHED_FIFO"):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-        else:
-            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 def _fine_loop() -> asyncio.AbstractEventLoop:

@@ -1,7 +1,7 @@
 """How long a lookup takes beside ingest, which a worker works through meanwhile, at more and more events a second.
 
-Once with both edges in one process, once with a process each, once with lookups from a replica of the store, and once
-with a process each of which lookup's goes before the others.
+Once with both edges in one process, once with a process each, twice with lookups from a replica of the store, of which
+once both go before the others, and once with a process each and worker and ingest that give way.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from benchmarks.follower import following
 from benchmarks.http_client import Run, ask, customer_of, quantile_ms
 from benchmarks.http_load import Load, batches_of, lookups_of, run_loads
+from benchmarks.priorities import go_first
 from state.keys import Keys
 from streams.settings import Settings
 
@@ -36,19 +37,21 @@ _PARTS = ("worker", "ingest", "lookup", "broker", "store", "replica", "clients")
 class Way(NamedTuple):
     """How segue's processes are laid out: whether lookup has one of its own, and how nice the others are then.
 
-    With `replica`, lookups read one of the store.
+    With `replica`, lookups read one of the store; with `first`, that one and lookup's process go before all others.
     """
 
     name: str
     apart: bool
     nice: int = 0
     replica: bool = False
+    first: bool = False
 
 
 WAYS = (
     Way("both edges in one process", apart=False),
     Way("a process each", apart=True),
     Way("a process each, lookups from a replica", apart=True, replica=True),
+    Way("the same, lookup's process and the replica in real time (root)", apart=True, replica=True, first=True),
     Way("a process each, worker and ingest at nice 19", apart=True, nice=19),
 )
 
@@ -70,6 +73,9 @@ async def lookup(site: Site) -> None:
                 for one in words
             ]
             ingest, answers = served[0], served[-1]
+            if way.first:
+                go_first(answers[0])
+                go_first(processes["replica"])
             await _known(site, ingest[1], answers[1])
             servers = {"worker": worker, "ingest": ingest[0], "lookup": answers[0], **processes}
             if not way.apart:

@@ -35,8 +35,10 @@ EVENTS = 400_000
 WAYS = {
     "GET, the store": {},
     "GET, a replica": {"replica": True},
+    "GET, a replica first": {"replica": True, "first": True},
     "HTTP, the store": {"http": True},
     "HTTP, a replica": {"http": True, "replica": True},
+    "HTTP, both first": {"http": True, "replica": True, "first": True},
 }
 PEERS = {"GET, nobody writes": False, "GET, a plain writer": True}
 NAMES = {"embedded": "embedded broker", "kafka": "Apache Kafka broker"}

@@ -27,6 +27,7 @@ from benchmarks.http_client import process
 from benchmarks.http_load import Load
 from benchmarks.http_site import Site
 from benchmarks.load import PARTITIONS, ends, send
+from benchmarks.priorities import go_first
 from benchmarks.services import TOPICS, create_topics
 from state.access import AccessKeys
 from state.keys import Keys
@@ -86,9 +87,12 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def working(
-    broker: Broker, events: Sequence[LoadEvent], *, replica: bool = False, http: bool = False
+    broker: Broker, events: Sequence[LoadEvent], *, replica: bool = False, http: bool = False, first: bool = False
 ) -> AsyncIterator[Place]:
-    """Begin a worker on a backlog, and wait until those who are asked about have a view where it is read."""
+    """Begin a worker on a backlog, and wait until those who are asked about have a view where it is read.
+
+    With `first`, the replica and the server go before all others.
+    """
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(EmbeddedValkey())
         follower = await stack.enter_async_context(following(store.url)) if replica else None
@@ -113,6 +117,9 @@ async def working(
             server, port, key = await _serving(stack, given)
             processes["server"] = server
             load = Load("lookup", port, key, len(ids), CONNECTIONS, READS_A_S, ids)
+        for name in ("replica", "server"):
+            if first and name in processes:
+                go_first(processes[name])
         processes["worker"] = await stack.enter_async_context(_worker(broker, store, prefix, events))
         await _seen(read, [f"{Keys(app).view_prefix}{one}" for one in ids])
         yield Place(load, processes, store, app, len(events))
