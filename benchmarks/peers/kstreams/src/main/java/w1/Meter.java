@@ -6,18 +6,20 @@ import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Prints a mark at the first event and at the N-th, over all stream threads: the lines of benchmarks/marks.py. */
+/** Prints a mark at the first event and at the N-th, over all stream threads, unless it is silent: as marks.py does. */
 final class Meter {
     private static final OperatingSystemMXBean OS =
         (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
     private final long n;
+    private final boolean marks;
     private final AtomicLong done = new AtomicLong();
     private final CountDownLatch finished = new CountDownLatch(1);
     private volatile boolean started;
 
-    Meter(long n) {
+    Meter(long n, boolean marks) {
         this.n = n;
+        this.marks = marks;
     }
 
     /** Before each event. */
@@ -43,7 +45,8 @@ final class Meter {
         started = true;
     }
 
-    private static void mark(String name, long events) {
+    private void mark(String name, long events) {
+        if (!marks) return;
         System.out.printf(Locale.ROOT, "{\"name\":\"%s\",\"events\":%d,\"at_s\":%.6f,\"cpu_s\":%.6f}%n",
             name, events, System.nanoTime() / 1e9, OS.getProcessCpuTime() / 1e9);
         System.out.flush();

@@ -11,7 +11,7 @@ final class Step {
 
     private Step() { }
 
-    /** Applies {@code e}, of {@code ts} in ms, to {@code s}; tells {@code changed} each (segment, entered), exits first. */
+    /** Applies {@code e}, of {@code ts} in ms, to {@code s}; tells {@code changed} (segment, entered), exits first. */
     static void step(State s, Event e, long ts, BiConsumer<String, Boolean> changed) {
         s.seen = ts;
         if (e.event.equals("Order Completed")) {
