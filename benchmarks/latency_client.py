@@ -51,10 +51,14 @@ async def client(job: Send | Read, answer: type[T]) -> AsyncIterator[Callable[[]
     assert process.stdin is not None  # noqa: S101 - both are pipes
     assert process.stdout is not None  # noqa: S101
     stdin, stdout = process.stdin, process.stdout
+    answered = False
 
     async def said() -> T:
+        nonlocal answered
         stdin.write(b"\n")
-        return msgspec.json.decode(await stdout.read(), type=answer)
+        words = await stdout.read()
+        answered = True
+        return msgspec.json.decode(words, type=answer)
 
     try:
         stdin.write(msgspec.json.encode(job) + b"\n")
@@ -63,7 +67,7 @@ async def client(job: Send | Read, answer: type[T]) -> AsyncIterator[Callable[[]
             raise SystemExit(message)
         yield said
     finally:
-        if process.returncode is None:
+        if not answered and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
