@@ -17,7 +17,9 @@ PARTS = ("throughput", "latency", "scale", "view")
 
 def main() -> int:
     """Run the parts asked for; 1 if one of them failed, which does not keep the others from running."""
-    parser = argparse.ArgumentParser(description="All benchmarks of what segue does in a stream.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="All benchmarks of what segue does in a stream."
+    )
     parser.add_argument("--broker", choices=("kafka", "embedded"), help="else each part's own default")
     parser.add_argument("--only", choices=PARTS, action="append", help="may be given more than once")
     given = parser.parse_args()

@@ -50,8 +50,12 @@ async def contests(given: argparse.Namespace, console: Console) -> list[Contest]
             for contest in found:
                 for row in contest.rows:
                     if row.run is not None:
-                        console.print(f"run {run + 1} of {given.runs}: {contest.case.name}, {row.name}", style="dim")
-                        row.figures.append(await row.run())
+                        figures = await row.run()
+                        row.figures.append(figures)
+                        said = f"{figures.events_per_s:,.0f} events/s, CPU {figures.worker_us:.1f}"
+                        console.print(
+                            f"run {run + 1} of {given.runs}: {contest.case.name}, {row.name}: {said}", style="dim"
+                        )
         return found
 
 
