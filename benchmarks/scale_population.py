@@ -117,6 +117,7 @@ async def fill(
                 sizes=Counter(segment for one in own.values() for segment in one.segments),
                 marker=0,
                 passed=active.number,
+                forms=engine.form,
             )
             await store.commit(commit)
             if views:

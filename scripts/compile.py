@@ -30,6 +30,7 @@ MODULES = (
     "state/engine.py",
     "state/features/*.py",
     "state/profile.py",
+    "state/shorthand.py",
     "state/traits.py",
     "state/view.py",
     "streams/batch.py",

@@ -1,16 +1,19 @@
 """A profile as bytes: msgpack with a version in front.
 
-Format 3: [3, ruleset version, clock, seq, rev, ids, traits, trait times, scores, levels, dues, due, keys, features,
-spare, models].
+Format 4: [4, packed], where `packed` is, as `state.shorthand` shortens it, [ruleset version, clock, seq, rev, ids,
+traits, trait times, scores, levels, dues, form, features, spare, models].
 Levels are keyed by segment or segmentation (`key`: since, or `key`: [segment, since]), dues by the unit's place in the
-ruleset. Features stand in the ruleset's order, nil where nothing was counted yet; `keys` has, 8 bytes each, the hashes
-of their definitions in the same order, which is the same bytes for everybody under one ruleset.
+ruleset; the least of them is the customer's. Features stand in the ruleset's order, nil where nothing was counted yet.
+The hashes of their definitions, 8 bytes each in the same order, are the same for everybody under one ruleset: `form` is
+a hash of them all, and what it stands for is kept once, in the partition's head.
 
-Format 2 has the features keyed by their hash, and dues in the order of units, nil for never; format 1 has no models.
+Format 3 has `due` after `dues`, and the hashes in the place of `form`, in one array with its own number. Format 2 has
+the features keyed by their hash, and dues in the order of units, nil for never; format 1 has no models.
 """
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,19 +23,24 @@ from rules.errors import StateError, UnknownFormat
 from rules.features import NEVER, feature_key
 from rules.models.unit import ModelUnit
 from state.profile import Profile
+from state.shorthand import lengthened, shortened
 from state.stored import Stored
 
 if TYPE_CHECKING:
     from rules.checks.base import Level
     from rules.compile import CompiledRuleset
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 KEY_BYTES: Final = 8
-_OLDER: Final = (1, 2)
+FORM_BYTES: Final = 6
+"""No multiple of `KEY_BYTES`: that tells it from the hashes themselves, which older formats have in its place."""
+_OLDER: Final = (1, 2, 3)
 SPARE_KEPT_MS: Final = 7 * 86_400_000
 
-_BEGINS: Final = b"\xdc\x00\x10\x03"
-"""A profile's first bytes: an array of 16, and the format."""
+BEGINS: Final = b"\x92\x04"
+"""A profile's first bytes: an array of 2, and the format."""
+_HEADS: Final = {0xC4: 4, 0xC5: 5, 0xC6: 7}
+"""Where the packed bytes begin, by how msgpack says their length."""
 _NONE: Final = msgspec.Raw(b"\x80")
 """The levels of somebody who is in nothing."""
 
@@ -50,6 +58,10 @@ class ProfileCodec:
         self.version = compiled.version
         self.keys = [feature_key(spec) for spec in compiled.specs]
         self.packed_keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in self.keys)
+        self.form = blake2b(self.packed_keys, digest_size=FORM_BYTES).digest()
+        self.own_form = {self.form.hex(): self.packed_keys}
+        self.forms = dict(self.own_form)
+        """What forms stand for, by their names: those that were learned, too."""
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.units = [(unit.key, unit.segmentation is None) for unit in compiled.units]
         self._places = [(index, key, own) for index, (key, own) in enumerate(self.units)]
@@ -69,23 +81,22 @@ class ProfileCodec:
             self._forget_spare(profile)
         if profile.packed_levels is None:
             profile.packed_levels = self._pack_levels(profile)
-        return _encode((
-            FORMAT, profile.version, profile.clock, profile.seq, profile.rev, profile.ids,
-            profile.traits, profile.trait_times, profile.scores, profile.packed_levels,
-            profile.dues, None if profile.due >= NEVER else profile.due,
-            self.packed_keys, profile.slots,
-            profile.spare, profile.models,
+        whole = _encode((
+            profile.version, profile.clock, profile.seq, profile.rev, profile.ids,
+            profile.traits, profile.trait_times, profile.scores, profile.packed_levels, profile.dues,
+            self.form, profile.slots, profile.spare, profile.models,
         ))  # fmt: skip
+        return _encode((FORMAT, shortened(whole, profile.clock)))
 
     def decode(self, customer: str, data: bytes) -> Profile:
         """Return the profile; one of another ruleset keeps its old due instant until it is evaluated under this one.
 
         Raises UnknownFormat for a version of the bytes that this code does not know, StateError for bytes that are
-        no profile.
+        no profile, or whose form was not learned.
         """
         try:
-            return self._restore(customer, _decode_stored(data) if data.startswith(_BEGINS) else _upgraded(data))
-        except (msgspec.DecodeError, TypeError, IndexError, KeyError) as error:
+            return self._restore(customer, unpacked(data) if data.startswith(BEGINS) else _upgraded(data))
+        except (msgspec.DecodeError, TypeError, AttributeError, IndexError, KeyError, _Formless) as error:
             message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
             raise StateError(message) from error
         except _Unknown as error:
@@ -94,6 +105,13 @@ class ProfileCodec:
                 f"format {FORMAT}: run the version that wrote it, or a newer one"
             )
             raise UnknownFormat(message) from None
+
+    def knows_form(self, data: bytes) -> bool:
+        """Return whether a stored profile can be read with the forms that are known; of other bytes, `decode` tells."""
+        try:
+            return not data.startswith(BEGINS) or unpacked(data).form.hex() in self.forms
+        except (msgspec.DecodeError, IndexError, KeyError):
+            return True
 
     def _pack_levels(self, profile: Profile) -> msgspec.Raw:
         levels: dict[str, Any] = {}
@@ -109,16 +127,16 @@ class ProfileCodec:
         profile.clock, profile.seq, profile.rev = stored.clock, stored.seq, stored.rev
         profile.ids = bytearray(stored.ids)
         profile.traits, profile.trait_times, profile.scores = stored.traits, stored.trait_times, stored.scores
-        profile.due = NEVER if stored.due is None else stored.due
+        profile.due = min(stored.dues.values()) if stored.dues else NEVER
         profile.spare = stored.spare
         if stored.models:
             profile.models = {key: kept for key, kept in stored.models.items() if key in self.models}
         if stored.levels != _NONE:
             self._restore_levels(profile, _decode(stored.levels))
-        if stored.keys == self.packed_keys:
+        if stored.form == self.form:
             profile.slots = stored.slots
         else:
-            self._restore_slots(profile, unpack_keys(stored.keys), stored.slots)
+            self._restore_slots(profile, unpack_keys(self._keys(stored.form)), stored.slots)
         if stored.version == self.version:
             profile.dues, profile.packed_levels = stored.dues, stored.levels
         else:
@@ -126,6 +144,15 @@ class ProfileCodec:
             for key in [key for key in spare if key in self.slots]:
                 profile.slots[self.slots[key]] = spare.pop(key)[0]
         return profile
+
+    def _keys(self, form: bytes) -> bytes:
+        if len(form) != FORM_BYTES:
+            return form
+        keys = self.forms.get(form.hex())
+        if keys is None:
+            message = f"its form {form.hex()} is not in the head of its partition"
+            raise _Formless(message)
+        return keys
 
     def _restore_slots(self, profile: Profile, keys: list[int], states: list[Any]) -> None:
         for key, state in zip(keys, states, strict=True):
@@ -155,20 +182,35 @@ def unpack_keys(packed: bytes) -> list[int]:
     return [int.from_bytes(packed[at : at + KEY_BYTES], "big") for at in range(0, len(packed), KEY_BYTES)]
 
 
+class _Formless(Exception):
+    """What a profile leaves out is not known."""
+
+
 class _Unknown(Exception):
     """The format of a profile that this code does not know."""
 
 
+def unpacked(data: bytes) -> Stored:
+    """Return the fields of a profile in this format, which `BEGINS` says; raises `msgspec.DecodeError` and others."""
+    stored: Stored = _decode_stored(lengthened(data, _HEADS[data[2]]))
+    return stored
+
+
 def _upgraded(data: bytes) -> Stored:
-    """Return a profile in format 1 or 2 as this format has it."""
+    """Return a profile in an older format as this one has it, but for the hashes, which are all in it."""
     fields = _decode(data)
     if fields[0] not in _OLDER:
         raise _Unknown(repr(fields[0]))
-    *before, levels, dues, due, features, spare = fields[:14]
-    models = fields[14] if len(fields) > 14 else {}  # noqa: PLR2004 - format 1 has none
+    if fields[0] == _OLDER[-1]:
+        *before, levels, dues, _, keys, slots, spare, models = fields[1:]
+        newer = [*before, _raw(levels), dues, keys, slots, spare, models]
+        return Stored(*newer)
+    fields = fields[1:]
+    *before, levels, dues, _, features, spare = fields[:13]
+    models = fields[13] if len(fields) > 13 else {}  # noqa: PLR2004 - format 1 has none
     moved = {index: unit_due for index, unit_due in enumerate(dues) if unit_due is not None}
     keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in features)
-    newer = [*before, _raw(levels), moved, due, keys, list(features.values()), spare, models]
+    newer = [*before, _raw(levels), moved, keys, list(features.values()), spare, models]
     return Stored(*newer)
 
 

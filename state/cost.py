@@ -14,7 +14,6 @@ import msgspec
 from rules import features as specs
 from rules.features import NEVER
 from rules.models.unit import ModelUnit
-from state.codec import KEY_BYTES
 from state.features.distinct import KEPT
 from state.features.sequence import MOST_CANDIDATES
 from state.features.windowed import MOST_VALUES, PANES
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 TEXT_CHARS: Final = 24
 TIME: Final = 1 << 40
 NUMBER: Final = 0.5
+FAR_MS: Final = 1 << 33
+"""A clock so far from the times that they take their 9 bytes: near it they take 5."""
 HASH: Final = NEVER - 1
 MOST_PANES: Final = PANES + 2
 """Panes that are alive at once: those of the window, and at each end one that reaches beyond it."""
@@ -37,8 +38,8 @@ _VALUES: Final = {"numbers": NUMBER, "scalars": "x" * TEXT_CHARS, "distinct": HA
 
 
 def feature_bytes(spec: specs.FeatureSpec) -> int:
-    """Return the bytes that a feature takes in a profile at most, its key included."""
-    return KEY_BYTES + _size(full_state(spec))
+    """Return the bytes that a feature takes in a profile at most."""
+    return _size(full_state(spec))
 
 
 def full_state(spec: specs.FeatureSpec) -> Any:
@@ -113,7 +114,8 @@ def full_bytes(engine: Engine) -> int:
 
 def _standing(engine: Engine) -> Profile:
     profile = engine.new("")
-    profile.clock = profile.due = profile.seq = profile.rev = TIME
+    profile.clock = FAR_MS
+    profile.seq = profile.rev = TIME
     profile.levels = [_longest(unit) if unit.segmentation is not None else None for unit in engine.units]
     return profile
 

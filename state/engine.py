@@ -130,6 +130,19 @@ class Engine:
         """Return a stored profile; raises StateError or UnknownFormat."""
         return self._codec.decode(customer, data)
 
+    @property
+    def form(self) -> dict[str, bytes]:
+        """What this engine's profiles leave out, by its name: to be kept where they are."""
+        return self._codec.own_form
+
+    def learn_forms(self, forms: Mapping[str, bytes]) -> None:
+        """Take in what profiles at rest leave out, of other rulesets, too; without it they cannot be read."""
+        self._codec.forms.update(forms)
+
+    def knows_form(self, data: bytes) -> bool:
+        """Return whether a stored profile can be read with the forms learned so far."""
+        return self._codec.knows_form(data)
+
     def apply(self, profile: Profile, event: Event) -> Applied:
         """Apply an event at its own time: first what is due before it, then the event's own evaluation.
 

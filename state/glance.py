@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rules.errors import StateError
+from state.codec import BEGINS, unpacked
 
+_decode_levels = msgspec.msgpack.Decoder(dict[str, Any]).decode
 _decode = msgspec.msgpack.Decoder(list[Any]).decode
-# the places of fields in a profile, the same in every format so far: see `state.codec`
+# the places of fields in a profile of an older format, the same in all of them: see `state.codec`
 _VERSION, _SEQ, _TRAITS, _LEVELS = 1, 3, 6, 9
 
 
@@ -33,10 +35,14 @@ class Glance(NamedTuple):
 def glance(customer: str, data: bytes) -> Glance:
     """Return what stored bytes say; raises `StateError` where they are no profile."""
     try:
+        if data.startswith(BEGINS):
+            stored = unpacked(data)
+            levels = [_level(key, level) for key, level in _decode_levels(stored.levels).items()]
+            return Glance(stored.version, stored.seq, stored.traits, levels)
         fields = _decode(data)
         levels = [_level(key, stored) for key, stored in fields[_LEVELS].items()]
         return Glance(fields[_VERSION], fields[_SEQ], fields[_TRAITS], levels)
-    except (msgspec.MsgspecError, IndexError, AttributeError, TypeError) as error:
+    except (msgspec.MsgspecError, IndexError, KeyError, AttributeError, TypeError) as error:
         message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
         raise StateError(message) from error
 

@@ -10,6 +10,9 @@ import re
 
 from rules.errors import SettingsError
 
+FORM_FIELD = "form:"
+"""What stands before the names of forms in a partition's head."""
+
 _GLOB = re.compile(r"([*?\[\]^\\-])")
 
 
@@ -39,7 +42,7 @@ class Keys:
         return f"{self.app}:{{{partition}}}:c:"
 
     def head(self, partition: int) -> str:
-        """Return the key of the hash with epoch, number, token, ruleset, offset, marker and topics."""
+        """Return the key of the hash with epoch, number, token, ruleset, offset, marker, topics and forms."""
         return f"{self.app}:{{{partition}}}:head"
 
     def due(self, partition: int) -> str:

@@ -100,6 +100,7 @@ class Partition:
             offset=commit.next_offset,
             marker=head.marker if commit.marker is None else commit.marker,
             topics=head.topics if commit.topics is None else dict(commit.topics),
+            forms={**head.forms, **commit.forms},
         )
 
     def _check(self, commit: Commit) -> None:

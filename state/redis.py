@@ -17,7 +17,7 @@ from rules.errors import StateError
 from state import scripts
 from state.connect import Link
 from state.durability import Synced, must_wait
-from state.keys import Keys
+from state.keys import FORM_FIELD, Keys
 from state.scans import scan_all, scan_slot
 from state.servers import checked
 from state.store import NO_OFFSET, ActiveRuleset, Backlog, Commit, Head
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SLICE = 1000  # keys in one command: a longer one would keep other partitions waiting
 
+_FORM_FIELD = FORM_FIELD.encode()
 _topics = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -289,6 +290,11 @@ def _head(key: str, fields: dict[bytes, bytes]) -> Head:
             offset=int(fields.get(b"offset", NO_OFFSET)),
             marker=int(fields.get(b"marker", NO_OFFSET)),
             topics=_topics(fields.get(b"topics", b"{}")),
+            forms={
+                name.decode().removeprefix(FORM_FIELD): value
+                for name, value in fields.items()
+                if name.startswith(_FORM_FIELD)
+            },
         )
     except (ValueError, msgspec.MsgspecError) as error:
         message = f"{key} is no head of a partition ({error}): does another program write to this app's keys?"

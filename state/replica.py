@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Any
 
-    from state.store import Store
+    from state.store import Head, Store
 
     Source = Literal["replica", "store"]
     Read = Callable[[Sequence[str]], Awaitable[list[bytes | None]]]
@@ -101,6 +101,10 @@ class ReplicaReads:
             lambda some: self._replica.load(partition, some),
             lambda some: self._store.load(partition, some),
         )
+
+    async def head(self, partition: int) -> Head:
+        """Return the store's head: a replica's might be older than a profile that was read from the store."""
+        return await self._store.head(partition)
 
     async def look(self) -> None:
         """Find out whether the replica is to be read from now on.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from state.keys import FORM_FIELD
+
 if TYPE_CHECKING:
     from state.keys import Keys
     from state.store import Commit
@@ -53,6 +55,8 @@ def commit_call(names: Keys, commit: Commit, *, prove: bool) -> tuple[list[Argum
     body += commit.outbox
     body += commit.viewed
     body += commit.views
+    for form, content in commit.forms.items():
+        body += (FORM_FIELD + form, content)
     header: list[Argument] = [
         commit.epoch,
         commit.number,
@@ -71,6 +75,7 @@ def commit_call(names: Keys, commit: Commit, *, prove: bool) -> tuple[list[Argum
         len(commit.outbox),
         len(commit.viewed),
         len(commit.views),
+        len(commit.forms),
     ]
     return keys, header + body
 

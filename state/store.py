@@ -28,7 +28,8 @@ class Head(msgspec.Struct, frozen=True):
     both are NO_OFFSET where nothing was stored yet. `ruleset` is the number of the last commit's ruleset (0: none).
     `passed` is the number of the newest ruleset that every customer of the partition stands under (0: none).
     `topics` maps a topic name to the id the broker gave it, where the broker has ids, and `<name> partitions` to how
-    many the topic of events had when the app began.
+    many the topic of events had when the app began. `forms` has what the partition's profiles leave out because many
+    of them share it (`state.codec`), by its name.
     """
 
     epoch: int = 0
@@ -39,6 +40,7 @@ class Head(msgspec.Struct, frozen=True):
     marker: int = NO_OFFSET
     topics: dict[str, str] = {}
     passed: int = 0
+    forms: dict[str, bytes] = {}
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -56,8 +58,9 @@ class Commit(msgspec.Struct, kw_only=True):
     """One atomic step of a partition.
 
     Order of effects: remove `published` entries from the outbox's front, remove `viewed` from the views to write, then
-    set profiles, move the due index (None removes), add to sizes (deltas), append to the outbox, add `views`.
-    `marker`, `topics` and `passed` are kept as they are where None.
+    set profiles, move the due index (None removes), add to sizes (deltas), append to the outbox, add `views` and
+    `forms`, of which none is ever removed: a profile may have stood untouched since any of them. `marker`, `topics`
+    and `passed` are kept as they are where None.
     """
 
     partition: int
@@ -77,6 +80,7 @@ class Commit(msgspec.Struct, kw_only=True):
     marker: int | None = None
     topics: Mapping[str, str] | None = None
     passed: int | None = None
+    forms: Mapping[str, bytes] = {}
 
 
 class ActiveRuleset(msgspec.Struct, frozen=True):

@@ -10,7 +10,6 @@ import msgspec
 class Stored(msgspec.Struct, array_like=True, gc=False):
     """The fields in their order. Levels stay packed: most events change none, and they go out as they came."""
 
-    format: Any
     version: Any
     clock: Any
     seq: Any
@@ -21,8 +20,7 @@ class Stored(msgspec.Struct, array_like=True, gc=False):
     scores: Any
     levels: msgspec.Raw
     dues: Any
-    due: Any
-    keys: Any
+    form: bytes
     slots: Any
     spare: Any
     models: Any

@@ -30,8 +30,8 @@ class Taken(NamedTuple):
     """A partition as taken over: nothing of the former owner is left to do.
 
     All its customers stand under ruleset number `passed` or a newer one. The next commit is `number + 1`, begins at
-    `next_offset`, trims `trim` entries of the outbox, notes `written` views and the ids of the `topics` that are not
-    stored yet.
+    `next_offset`, trims `trim` entries of the outbox, notes `written` views and the ids of the `topics` and the `forms`
+    that are not stored yet.
     """
 
     epoch: int
@@ -40,6 +40,7 @@ class Taken(NamedTuple):
     trim: int
     written: Sequence[str]
     topics: Mapping[str, str] | None
+    forms: Mapping[str, bytes]
     passed: int
     publisher: Publisher
 
@@ -61,6 +62,7 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
     parts.signs.give(partition)
     try:
         await _see_that_it_is_ours(parts, partition, head)
+        active.engine.learn_forms(head.forms)
         topics = await _check_topics(parts, partition, head)
         tail = await parts.tail.read(partition, head.marker)
         parts.signs.give(partition)
@@ -90,7 +92,8 @@ async def take_over(parts: Parts, partition: int, active: Active) -> Taken:
     message = "partition %d: taken over (epoch %d), reading from offset %d"
     log.info(message, partition, head.epoch, next_offset, extra=fields)
     passed = active.number if head.offset == NO_OFFSET else head.passed  # without state there are no customers
-    return Taken(head.epoch, head.number, next_offset, len(outbox), written, topics, passed, publisher)
+    forms = {name: form for name, form in active.engine.form.items() if name not in head.forms}
+    return Taken(head.epoch, head.number, next_offset, len(outbox), written, topics, forms, passed, publisher)
 
 
 async def _see_that_it_is_ours(parts: Parts, partition: int, head: Head) -> None:

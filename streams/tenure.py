@@ -73,6 +73,7 @@ class Tenure:
         self._trim = taken.trim
         self._written: list[str] = list(taken.written)
         self._topics = taken.topics
+        self._forms = taken.forms
         self._publisher = taken.publisher
         self._active = active
         self._stored_passed = taken.passed
@@ -299,12 +300,14 @@ class Tenure:
             marker=self._publisher.marker,
             topics=self._topics,
             passed=passed,
+            forms=self._forms,
         )
         with parts.counters.commit_s.measured():
             await parts.store.commit(commit)
         parts.signs.give(self.partition)
         self._number, self._stored_passed = number, passed
         self._stored_offset, self._trim, self._written, self._topics = self.next_offset, 0, [], None
+        self._forms = {}
         self._count(batch, crossings)
         self._sweeper.moved(due.values())
         self._forced_due = (self._forced_due - batch.saved.keys()) | batch.dropped.keys()

@@ -2,14 +2,15 @@
 -- One commit of one partition: all of it, or nothing.
 --
 -- KEYS  head, due, outbox, sizes, views, one that there never is (`Keys.never`), then one key for each profile
--- ARGV  the 17 of HEADER below, then the values they count, in the order of BODY:
---       profiles · due (score, customer) · due to remove · sizes (segment, delta) · outbox · viewed · views
+-- ARGV  the 18 of HEADER below, then the values they count, in the order of BODY:
+--       profiles · due (score, customer) · due to remove · sizes (segment, delta) · outbox · viewed · views ·
+--       forms (field of the head, content)
 --
 -- A script that fails midway leaves what it wrote, so everything that can fail is checked before the first write:
 -- types, numbers, counts and the caller's rights here; memory, disk and replicas by the server itself before it runs
 -- a script with this first line and no flags. MSET, the one write to profile keys, fails on no type.
 
-local HEADER = 17
+local HEADER = 18
 local NAMED = 6 -- keys before those of profiles
 local SLICE = 2000 -- unpack fits 8,000 values on Lua's stack; even, because pairs may not be cut
 local EXACT = 9007199254740992 -- 2^53: from here on, Lua's numbers and sorted set scores skip integers
@@ -31,12 +32,12 @@ end
 local parts, at = {}, HEADER
 for index, count in ipairs({
   #KEYS - NAMED, 2 * tonumber(ARGV[12]), tonumber(ARGV[13]), 2 * tonumber(ARGV[14]),
-  tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]),
+  tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]), 2 * tonumber(ARGV[18]),
 }) do
   parts[index] = { first = at + 1, last = at + count }
   at = at + count
 end
-local profiles, moved, removed, deltas, changes, viewed, shown = unpack(parts)
+local profiles, moved, removed, deltas, changes, viewed, shown, forms = unpack(parts)
 if at ~= #ARGV then
   return redis.error_reply('STATE commit.lua got ' .. #ARGV .. ' arguments instead of ' .. at)
 end
@@ -144,6 +145,7 @@ sliced('HSET', sizes, kept, 1, #kept)
 sliced('HDEL', sizes, emptied, 1, #emptied)
 sliced('RPUSH', outbox, ARGV, changes.first, changes.last)
 sliced('SADD', views, ARGV, shown.first, shown.last)
+sliced('HSET', head, ARGV, forms.first, forms.last)
 redis.call('HSET', head, 'number', ARGV[2], 'token', token, 'ruleset', ARGV[4], 'offset', next_offset)
 if marker ~= '' then
   redis.call('HSET', head, 'marker', marker)

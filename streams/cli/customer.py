@@ -48,6 +48,7 @@ async def _customer(settings: Settings, customer_id: str) -> None:
         active = await store.active_ruleset()
         partition = partition_of(customer_id.encode(), settings.partitions)
         data = (await store.load(partition, [customer_id]))[0]
+        forms = (await store.head(partition)).forms  # after the profile, which is no older than its form
     finally:
         await store.close()
     if active is None or data is None:
@@ -56,6 +57,7 @@ async def _customer(settings: Settings, customer_id: str) -> None:
         )
     ruleset = read_active(active)
     engine = Engine(ruleset, max_late_ms=settings.max_late)
+    engine.learn_forms(forms)
     _show(engine, engine.decode(customer_id, data), engine.decode(customer_id, data), _now_ms())
 
 

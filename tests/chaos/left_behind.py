@@ -60,7 +60,9 @@ async def _bookkeeping(store: Store, partition: int, end: int, profiles: Mapping
 async def _customers(scene: Scene, partition: int, profiles: Mapping[str, Profile]) -> AsyncIterator[str]:
     settings = scene.settings
     engine = Engine(scene.ruleset, max_late_ms=settings.max_late, view_traits=settings.view_traits)
-    for customer, data in zip(profiles, await scene.store.load(partition, list(profiles)), strict=True):
+    stored_ = await scene.store.load(partition, list(profiles))
+    engine.learn_forms((await scene.store.head(partition)).forms)
+    for customer, data in zip(profiles, stored_, strict=True):
         truth = _shown(engine.show(profiles[customer]))
         stored = None if data is None else _shown(engine.show(engine.decode(customer, data)))
         if stored != truth:

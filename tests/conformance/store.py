@@ -118,6 +118,7 @@ async def refused(tenure: Tenure, **parts: Any) -> None:
         "viewed": ["c1"],
         "marker": 99,
         "topics": {"t": "intruder"},
+        "forms": {"f0": b"intruder"},
     }
     before = await everything(tenure.store, tenure.partition)
     with pytest.raises(Fenced):
@@ -469,6 +470,18 @@ async def adds_to_sizes(store: Store) -> None:
     assert await store.sizes([8]) == {"vip": 10}
     assert await store.sizes([7, 8, 9]) == {"vip": 11}
     assert await store.sizes([]) == {}
+
+
+@law
+async def keeps_every_form(store: Store) -> None:
+    """Forms are added to those there are, whatever bytes they have, and a take-over tells them."""
+    tenure = await with_content(store)
+    await tenure.commit(forms={"f0": b"\x00\xff: "})
+    await tenure.commit(forms={"f1": b"", "f2": b"2"})
+    await tenure.commit()
+    assert (await store.head(7)).forms == {"f0": b"\x00\xff: ", "f1": b"", "f2": b"2"}
+    assert (await store.take_over(7)).forms == {"f0": b"\x00\xff: ", "f1": b"", "f2": b"2"}
+    assert (await store.head(8)).forms == {}
 
 
 @law

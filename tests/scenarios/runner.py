@@ -121,6 +121,7 @@ class Stage:
         self._publish(scorers or {})
         self.profiles: dict[str, Profile] = {}
         self.stored: dict[str, bytes] = {}
+        self.forms: dict[str, bytes] = {}
         self.reload = reload
 
     def play(self, step: dict[str, Any]) -> list[str]:
@@ -137,7 +138,10 @@ class Stage:
         if self.reload or "rules" in step:
             self._store()
         if "rules" in step:
-            self.engine = Engine(load_text(json.dumps(step["rules"]), json=True), scorers=self.engine.scorers)
+            before = self.engine
+            self.engine = Engine(load_text(json.dumps(step["rules"]), json=True), scorers=before.scorers)
+            self.forms |= before.form
+            self.engine.learn_forms(self.forms)
         if self.reload or "rules" in step:
             self.profiles = {name: self.engine.decode(name, data) for name, data in self.stored.items()}
         if "event" in step or "type" in step:

@@ -237,6 +237,7 @@ async def test_a_full_batch_leaves_the_other_customers_under_the_old_ruleset() -
         await bench.apply(batch, [bench.event(customer, 1_000)])
         await bench.commit(batch)
     newer = Engine(load_text("segments: [{key: other, when: {did: {event: '*'}}}]"))
+    newer.learn_forms(ENGINE.form)
     profiles = Profiles(bench.store, newer, 0, 100)
     batch = Batch(newer, profiles, bench.limit)
     assert await batch.adopt(["a", "b"], 2_000) == 1

@@ -246,6 +246,8 @@ class TestUnusedFeatures:
     @pytest.mark.parametrize(("days", "kept"), [(7, True), (8, False)])
     def test_back_after_days(self, days: int, kept: bool) -> None:
         one, other = (engine_of({"did": {"event": name, "times": {"gte": 2}, "within": "30d"}}) for name in ("X", "Y"))
+        one.learn_forms(other.form)
+        other.learn_forms(one.form)
         profile = one.new("c")
         one.apply(profile, event(0))
         profile = other.decode("c", one.encode(profile))

@@ -40,6 +40,8 @@ class Explainer:
         data = (await self._reads.load(partition, [customer]))[0]
         if data is None:
             return None
+        if not engine.knows_form(data):  # as under the ruleset before, until the partition has changed over
+            engine.learn_forms((await self._reads.head(partition)).forms)
         async with self._turn:
             return await asyncio.to_thread(explained, engine, customer, data, segment, self._now_ms())
 

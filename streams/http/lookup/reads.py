@@ -14,7 +14,7 @@ from streams.tasks import end
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from state.store import Store
+    from state.store import Head, Store
     from streams.http.parts import HttpParts
 
 LOOK_S = 1.0
@@ -31,6 +31,9 @@ class Reads(Protocol):
 
     async def load(self, partition: int, customers: Sequence[str]) -> list[bytes | None]:
         """Return the stored profiles in the order asked, None where there is none."""
+
+    async def head(self, partition: int) -> Head:
+        """Return what is stored of the partition, never older than a profile that was read before."""
 
 
 @contextlib.asynccontextmanager
