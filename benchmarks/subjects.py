@@ -149,6 +149,9 @@ async def _measure(
             runs = [group.create_task(_run(command, environ, seen, done)) for command in commands]
     except* Failed as failed:
         raise failed.exceptions[0] from None
+    except* TimeoutError:
+        message = f"{' '.join(commands[0][1:3])} did not end within {LONGEST_S:.0f} s"
+        raise Failed(message) from None
     return figures_of([run.result() for run in runs])
 
 
