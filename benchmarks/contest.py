@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EVENTS = 200_000
 W1_EVENTS = 400_000
-"""More than of the standard ruleset: the faster rows would be over in a second or two."""
+"""More than of the standard ruleset: a JVM needs its time until it has compiled what runs often."""
 PLAIN_EVENTS = 20_000
 ROWS = ("faust", "quix", "bytewax", "kstreams", "segue", "compiled", "workers", "hot")
 PLAIN = "plain Faust"

@@ -9,7 +9,6 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.MemberDescription;
-import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.serialization.Serdes;
@@ -29,9 +28,6 @@ import org.apache.kafka.streams.state.Stores;
  *
  * Environment: BENCH_BROKER, BENCH_PREFIX (of the topics; without its dot the application's id), BENCH_EVENTS (after so
  * many it commits and ends), BENCH_DATA (its folder), GUARANTEE (exactly_once_v2 or at_least_once), THREADS.
- *
- * It works through the topic twice, as two applications: the first time unmarked and to a topic of its own, so that the
- * JVM has compiled what runs often when it counts.
  */
 public final class Main {
     static final String STORE = "customers";
@@ -40,25 +36,16 @@ public final class Main {
     private Main() { }
 
     public static void main(String[] args) throws Exception {
-        String prefix = env("BENCH_PREFIX", null);
-        String id = prefix.substring(0, prefix.length() - 1);
-        long events = Long.parseLong(env("BENCH_EVENTS", null));
-        String warmUp = prefix + "warm-up";
-        createTopic(warmUp);
-        work(id + "-warm-up", prefix + "customer-events", warmUp, new Meter(events, false));
-        work(id, prefix + "customer-events", prefix + "segment-changes", new Meter(events, true));
-        Runtime.getRuntime().halt(0);
-    }
-
-    /** Runs to the last event, and commits. */
-    private static void work(String id, String events, String changes, Meter meter) throws Exception {
         String broker = env("BENCH_BROKER", null);
+        String prefix = env("BENCH_PREFIX", null);
         String guarantee = env("GUARANTEE", StreamsConfig.EXACTLY_ONCE_V2);
         int threads = Integer.parseInt(env("THREADS", "2"));
         if (!List.of(StreamsConfig.AT_LEAST_ONCE, StreamsConfig.EXACTLY_ONCE_V2).contains(guarantee))
             throw new IllegalArgumentException("GUARANTEE: at_least_once or exactly_once_v2, not " + guarantee);
-        Properties config = config(id, broker, guarantee, threads);
-        KafkaStreams streams = new KafkaStreams(topology(events, changes, meter), config);
+
+        Meter meter = new Meter(Long.parseLong(env("BENCH_EVENTS", null)));
+        String id = prefix.substring(0, prefix.length() - 1);
+        KafkaStreams streams = new KafkaStreams(topology(prefix, meter), config(id, broker, guarantee, threads));
         streams.setUncaughtExceptionHandler(x -> {
             x.printStackTrace();
             Runtime.getRuntime().halt(1);
@@ -66,19 +53,12 @@ public final class Main {
         });
         try {
             startTogether(streams, broker, id, Math.min(threads, PARTITIONS));
-            meter.await();
-            if (!streams.close(Duration.ofSeconds(60))) throw new IllegalStateException(id + " did not close in 60 s");
         } catch (Exception x) {
             x.printStackTrace();
             Runtime.getRuntime().halt(1);
         }
-    }
-
-    private static void createTopic(String name) throws Exception {
-        Map<String, Object> where = Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, env("BENCH_BROKER", null));
-        try (Admin admin = Admin.create(where)) {
-            admin.createTopics(List.of(new NewTopic(name, PARTITIONS, (short) 1))).all().get();
-        }
+        meter.await();
+        Runtime.getRuntime().halt(streams.close(Duration.ofSeconds(60)) ? 0 : 1);
     }
 
     /** A setting; {@code fallback} null: it must be given. */
@@ -89,14 +69,14 @@ public final class Main {
         return fallback;
     }
 
-    private static Topology topology(String events, String changes, Meter meter) {
+    private static Topology topology(String prefix, Meter meter) {
         StoreBuilder<KeyValueStore<String, State>> store = Stores.keyValueStoreBuilder(
             Stores.persistentKeyValueStore(STORE), Serdes.String(), Codecs.STATES).withLoggingEnabled(Map.of());
         return new Topology()
-            .addSource("in", Serdes.String().deserializer(), Codecs.EVENTS, events)
+            .addSource("in", Serdes.String().deserializer(), Codecs.EVENTS, prefix + "customer-events")
             .addProcessor("segments", () -> new Segments(meter), "in")
             .addStateStore(store, "segments")
-            .addSink("out", changes, Serdes.String().serializer(), Codecs.CHANGES, "segments");
+            .addSink("out", prefix + "segment-changes", Serdes.String().serializer(), Codecs.CHANGES, "segments");
     }
 
     private static Properties config(String id, String broker, String guarantee, int threads) {

@@ -6,20 +6,18 @@ import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Prints a mark at the first event and at the N-th, over all stream threads, unless it is silent: as marks.py does. */
+/** Prints a mark at the first event and at the N-th, over all stream threads: the lines of benchmarks/marks.py. */
 final class Meter {
     private static final OperatingSystemMXBean OS =
         (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
     private final long n;
-    private final boolean marks;
     private final AtomicLong done = new AtomicLong();
     private final CountDownLatch finished = new CountDownLatch(1);
     private volatile boolean started;
 
-    Meter(long n, boolean marks) {
+    Meter(long n) {
         this.n = n;
-        this.marks = marks;
     }
 
     /** Before each event. */
@@ -45,8 +43,7 @@ final class Meter {
         started = true;
     }
 
-    private void mark(String name, long events) {
-        if (!marks) return;
+    private static void mark(String name, long events) {
         System.out.printf(Locale.ROOT, "{\"name\":\"%s\",\"events\":%d,\"at_s\":%.6f,\"cpu_s\":%.6f}%n",
             name, events, System.nanoTime() / 1e9, OS.getProcessCpuTime() / 1e9);
         System.out.flush();
