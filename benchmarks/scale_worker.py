@@ -4,8 +4,8 @@
 
 PREFIX is the topics' prefix and, without its dot, the app id. Prints `Seen` lines: `assigned` when the consumer group
 gives it its partitions, `ready` when each of them is taken over and read from. Then for each line on its input (JSON:
-partition -> the offset after the last event of the pass) `begin` at once, since the backlog is there, and `end` when all
-of it is applied and its changes are published. It ends with its input.
+partition -> the offset after the last event of the pass) `begin` at once, since the backlog is there, and `end` when
+all of it is applied and its changes are published. It ends with its input.
 """
 
 from __future__ import annotations
