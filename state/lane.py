@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import hiredis
@@ -63,7 +64,8 @@ class Reads:
             message = "the connection was closed"
             raise RedisConnectionError(message)
         if self._opening is None:
-            self._opening = asyncio.create_task(self._connect(limit_s))
+            # in a context of its own: the connection is everybody's, and not of the task that asked first
+            self._opening = asyncio.create_task(self._connect(limit_s), context=Context())
             self._opening.add_done_callback(self._opened)
         return await asyncio.shield(self._opening)
 
