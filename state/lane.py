@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
 
-class Reads:
-    """Reads, or calls of scripts, over one lane, made when it is needed, and made anew when it was lost."""
+class Shared:
+    """A lane that many share, for reads or for calls of scripts: made when it is needed, and anew when it was lost."""
 
     def __init__(self, connection_of: Callable[[], AbstractConnection]) -> None:
         """Send nothing yet; `connection_of` makes a connection of redis-py's that is not open yet."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from state.lane import Reads
+from state.lane import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -58,9 +58,9 @@ class OneServer:
         self.client = client
         self._address = address
         self.execute = client.execute_command
-        self._reads = Reads(client.connection_pool.make_connection)
+        self._reads = Shared(client.connection_pool.make_connection)
         self.read = self._reads.execute
-        self._calls = Reads(client.connection_pool.make_connection)  # apart: a read does not wait behind a commit
+        self._calls = Shared(client.connection_pool.make_connection)  # apart: a read does not wait behind a commit
         self.call = self._calls.execute
 
     async def pipe(self, commands: Sequence[Command]) -> list[Any]:
