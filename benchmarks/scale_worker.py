@@ -10,30 +10,31 @@ all of it is applied and its changes are published. It ends with its input.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import functools
 import json
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from unittest.mock import patch
 
 import msgspec
 
 from benchmarks.load import PARTITIONS
+from benchmarks.segue_worker import worker_parser, worker_settings
 from rules.load import load_ruleset
 from state.redis import RedisStore
 from streams.app import build_app
 from streams.cli.frame import serve
 from streams.clocks import live_clock
-from streams.settings import Settings
 from streams.worker import Worker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streams.counters import Counters
+    from streams.settings import Settings
 
 READY_POLL_S = 0.001
 
@@ -102,20 +103,8 @@ async def _pass(worker: Worker, ends: dict[int, int]) -> None:
 
 def main() -> None:
     """Read the arguments and work."""
-    parser = argparse.ArgumentParser(description="A segue worker that works through one pass after another.")
-    parser.add_argument("broker")
-    parser.add_argument("redis")
-    parser.add_argument("rules", type=Path)
-    parser.add_argument("prefix")
-    given = parser.parse_args()
-    settings = Settings(
-        broker=given.broker,
-        redis=given.redis,
-        app_id=given.prefix.rstrip("."),
-        topic_prefix=given.prefix,
-        allow_create_time=True,
-    )
-    serve(work(settings, given.rules), "warning")
+    given = worker_parser("A segue worker that works through one pass after another.").parse_args()
+    serve(work(worker_settings(given), given.rules), "warning")
 
 
 if __name__ == "__main__":

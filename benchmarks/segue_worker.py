@@ -66,13 +66,30 @@ async def _share_applied(worker: Worker, ends: dict[int, int]) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-def main() -> None:
-    """Read the arguments and work."""
-    parser = argparse.ArgumentParser(description="A segue worker that ends with its backlog.")
+def worker_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of what every measured worker is told first."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("broker")
     parser.add_argument("redis")
     parser.add_argument("rules", type=Path)
     parser.add_argument("prefix")
+    return parser
+
+
+def worker_settings(given: argparse.Namespace) -> Settings:
+    """Return the settings that come of it."""
+    return Settings(
+        broker=given.broker,
+        redis=given.redis,
+        app_id=given.prefix.rstrip("."),
+        topic_prefix=given.prefix,
+        allow_create_time=True,
+    )
+
+
+def main() -> None:
+    """Read the arguments and work."""
+    parser = worker_parser("A segue worker that ends with its backlog.")
     parser.add_argument("ends", type=json.loads)
     parser.add_argument("--form", help="the engine's, as it must be: else the figures would be another's")
     parser.add_argument("--beside", action="store_true", help="others have the partitions that it does not get")
@@ -80,16 +97,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.form not in {None, engine_form()}:
         sys.exit(f"the engine is {engine_form()}, and {given.form} was asked for")
-    settings = Settings(
-        broker=given.broker,
-        redis=given.redis,
-        app_id=given.prefix.rstrip("."),
-        topic_prefix=given.prefix,
-        allow_create_time=True,
-    )
-    job = work(
-        settings, given.rules, {int(partition): end for partition, end in given.ends.items()}, beside=given.beside
-    )
+    ends = {int(partition): end for partition, end in given.ends.items()}
+    job = work(worker_settings(given), given.rules, ends, beside=given.beside)
     if given.profile is None:
         serve(job, "warning")
         return
