@@ -164,7 +164,7 @@ async def test_commits_go_on_while_the_slot_moves(cluster: ValkeyCluster, app_id
 
 
 async def test_a_slot_in_the_middle_of_its_move_is_read_and_a_commit_waits(cluster: ValkeyCluster, app_id: str) -> None:
-    store, hasty = await opened(cluster, app_id), await opened(cluster, app_id, patience_s=0.2)
+    store, hasty = await opened(cluster, app_id), await opened(cluster, app_id, patience_s=2)
     try:
         tenure = await take_over(store, PARTITION)
         names = [f"c{number}" for number in range(10)]
@@ -176,9 +176,10 @@ async def test_a_slot_in_the_middle_of_its_move_is_read_and_a_commit_waits(clust
         assert await hasty.outbox(PARTITION) == [b"first"]
         assert await hasty.sizes([PARTITION]) == {"vip": 1}
         commit = tenure.next(outbox=[b"second"])
-        for waits in (hasty.commit(commit), hasty.customers(PARTITION, 0, 100), hasty.load(PARTITION, names)):
-            with pytest.raises(ServiceError, match=r"no answer from redis\+cluster://.* within 0.2 s"):
-                await waits
+        waits = (hasty.commit(commit), hasty.customers(PARTITION, 0, 100), hasty.load(PARTITION, names))
+        for error in await asyncio.gather(*waits, return_exceptions=True):
+            assert isinstance(error, ServiceError)
+            assert re.search(r"no answer from redis\+cluster://.* within 2 s", str(error))
         waiting = asyncio.create_task(store.commit(commit))
         await cluster.end_move(source, target, slot)
         await waiting
@@ -192,7 +193,7 @@ async def test_a_slot_in_the_middle_of_its_move_is_read_and_a_commit_waits(clust
 
 async def test_a_commit_in_a_slot_about_to_move_is_whole_or_waits(cluster: ValkeyCluster, app_id: str) -> None:
     """All its keys are still there, and it empties some: to the server, those have moved, in mid-script."""
-    store, hasty = await opened(cluster, app_id), await opened(cluster, app_id, patience_s=0.2)
+    store, hasty = await opened(cluster, app_id), await opened(cluster, app_id, patience_s=2)
     try:
         tenure = await take_over(store, PARTITION)
         await tenure.commit(outbox=[b"first"], profiles={"c1": b"1"}, due={"c1": 5}, sizes={"vip": 1}, views=["c1"])
@@ -200,7 +201,7 @@ async def test_a_commit_in_a_slot_about_to_move_is_whole_or_waits(cluster: Valke
         commit = tenure.next(
             published=1, outbox=[b"second"], profiles={"c1": b"2"}, sizes={"vip": -1}, viewed=["c1"], views=["c1"]
         )
-        with pytest.raises(ServiceError, match=r"no answer from redis\+cluster://.* within 0.2 s"):
+        with pytest.raises(ServiceError, match=r"no answer from redis\+cluster://.* within 2 s"):
             await hasty.commit(commit)
         assert await store.load(PARTITION, ["c1"]) == [b"1"]
         assert await store.outbox(PARTITION) == [b"first"]

@@ -78,7 +78,7 @@ async def test_what_is_done_is_on_the_replica(master: EmbeddedValkey, replica: E
 
 
 async def test_without_a_replica_nothing_counts_and_the_error_says_so(master: EmbeddedValkey) -> None:
-    async with opened(master.url, patience_s=0.3) as store:
+    async with opened(master.url, patience_s=2) as store:
         for write in (store.take_over(7), store.activate("v1", "{}")):
             with pytest.raises(ServiceError, match=FEW):
                 await write
@@ -88,7 +88,7 @@ async def test_without_a_replica_nothing_counts_and_the_error_says_so(master: Em
 async def test_a_commit_goes_on_when_the_replica_does_and_counts_once(
     master: EmbeddedValkey, replica: EmbeddedValkey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(master.url) as store, opened(master.url, patience_s=0.3) as hasty:
+    async with opened(master.url) as store, opened(master.url, patience_s=2) as hasty:
         tenure = await take_over(store)
         commit = tenure.next(outbox=[b"first"], sizes={"vip": 1})
         with standing_still(replica):

@@ -128,7 +128,7 @@ async def test_users_and_databases_are_those_of_the_url(valkey: EmbeddedValkey, 
 
 
 async def test_what_is_under_way_ends_with_the_store(proxy: FlakyProxy, app_id: str) -> None:
-    store = RedisStore(proxy.url, app_id, patience_s=0.05)
+    store = RedisStore(proxy.url, app_id, patience_s=5)
     assert await store.view("c1") is None
     proxy.inject(Fault.STALL, b":c2\r\n")
     asking = asyncio.create_task(store.view("c2"))

@@ -111,7 +111,7 @@ async def test_what_rests_or_works_on_does_not(broker: Broker, topic_prefix: str
 async def test_a_redis_that_is_away_does_not(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
 ) -> None:
-    store = RedisStore(valkey.url, app_id, patience_s=0.5)
+    store = RedisStore(valkey.url, app_id, patience_s=2)
     await store.start()
     try:
         pipeline = await make_pipeline(broker, topic_prefix, app_id, store=store, stall_deadline=STALL_MS)
@@ -152,7 +152,7 @@ async def test_a_broker_that_is_away_does_not(broker: Broker, topic_prefix: str,
 async def test_a_redis_that_refuses_to_write_does_and_says_what_it_refused(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = RedisStore(valkey.url, app_id, patience_s=0.5)
+    store = RedisStore(valkey.url, app_id, patience_s=2)
     await store.start()
     client = redis.asyncio.Redis.from_url(valkey.url, protocol=2)
     try:
@@ -187,7 +187,7 @@ async def test_a_worker_without_a_share_is_ready(broker: Broker, topic_prefix: s
 async def test_a_worker_that_cannot_take_over_is_not_ready_and_lives(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str
 ) -> None:
-    store = RedisStore(valkey.url, app_id, patience_s=0.5)
+    store = RedisStore(valkey.url, app_id, patience_s=2)
     await store.start()
     try:
         pipeline = await make_pipeline(broker, topic_prefix, app_id, partitions=1, store=store)
