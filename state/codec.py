@@ -14,7 +14,6 @@ the features keyed by their hash, and dues in the order of units, nil for never;
 from __future__ import annotations
 
 from hashlib import blake2b
-from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -64,13 +63,12 @@ class ProfileCodec:
         """What forms stand for, by their names: those that were learned, too."""
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
         self.units = [(unit.key, unit.segmentation is None) for unit in compiled.units]
-        self._places = [(index, key, own) for index, (key, own) in enumerate(self.units)]
         self.indexes = {key: index for index, (key, _) in enumerate(self.units)}
         self.models = frozenset(unit.hash for unit in compiled.units if isinstance(unit, ModelUnit))
 
     def new(self, customer: str) -> Profile:
         """Return the profile of a customer with no event yet."""
-        return Profile(customer, self.version, len(self.keys), len(self.units))
+        return Profile(customer, self.version, len(self.keys))
 
     def encode(self, profile: Profile) -> bytes:
         """Return the profile's bytes; it must stand under this ruleset."""
@@ -116,14 +114,14 @@ class ProfileCodec:
     def _pack_levels(self, profile: Profile) -> msgspec.Raw:
         levels: dict[str, Any] = {}
         level: Any
-        for index, key, own in compress(self._places, profile.levels):
+        for index in sorted(profile.levels):
             level = profile.levels[index]
+            key, own = self.units[index]
             levels[key] = level[1] if own else level
         return _raw(levels)
 
     def _restore(self, customer: str, stored: Stored) -> Profile:
-        profile = self.new(customer)
-        profile.version = stored.version
+        profile = Profile(customer, stored.version, 0)
         profile.clock, profile.seq, profile.rev = stored.clock, stored.seq, stored.rev
         profile.ids = bytearray(stored.ids)
         profile.traits, profile.trait_times, profile.scores = stored.traits, stored.trait_times, stored.scores
@@ -136,6 +134,7 @@ class ProfileCodec:
         if stored.form == self.form:
             profile.slots = stored.slots
         else:
+            profile.slots = [None] * len(self.keys)
             self._restore_slots(profile, unpack_keys(self._keys(stored.form)), stored.slots)
         if stored.version == self.version:
             profile.dues, profile.packed_levels = stored.dues, stored.levels

@@ -21,7 +21,6 @@ from state.profile import ID_BYTES, REMEMBERED_IDS
 
 if TYPE_CHECKING:
     from rules.checks.base import Level
-    from rules.checks.unit import Unit
     from state.engine import Engine
     from state.profile import Profile
 
@@ -105,7 +104,7 @@ def full_bytes(engine: Engine) -> int:
     profile.ids += bytes(ID_BYTES * REMEMBERED_IDS)
     profile.slots = [full_state(spec) for spec in engine.compiled.specs]
     profile.dues = dict.fromkeys(range(len(engine.units)), TIME)
-    profile.levels = list(map(_longest, engine.units))
+    profile.levels = _longest(engine)
     models = [unit for unit in engine.units if isinstance(unit, ModelUnit)]
     profile.models = {unit.hash: _full_model(unit) for unit in models}
     profile.scores = {unit.model: _full_score(unit) for unit in models}
@@ -116,12 +115,11 @@ def _standing(engine: Engine) -> Profile:
     profile = engine.new("")
     profile.clock = FAR_MS
     profile.seq = profile.rev = TIME
-    profile.levels = [_longest(unit) if unit.segmentation is not None else None for unit in engine.units]
+    profile.levels = {i: level for i, level in _longest(engine).items() if engine.units[i].segmentation is not None}
     return profile
 
 
-def _longest(unit: Unit) -> Level | None:
-    """Return the level in the unit's segment of the longest key; a model has none, clusters are `c` and a number."""
-    if isinstance(unit, ModelUnit):
-        return None
-    return (max(unit.names, key=len) if unit.names else "c64"), TIME
+def _longest(engine: Engine) -> dict[int, Level]:
+    """Return each unit's level in its segment of the longest key; a model has none, clusters are `c` and a number."""
+    units = [(index, unit) for index, unit in enumerate(engine.units) if not isinstance(unit, ModelUnit)]
+    return {index: (max(unit.names, key=len) if unit.names else "c64", TIME) for index, unit in units}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import compress
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from rules.checks.boolean import AllCheck
@@ -24,7 +22,7 @@ from state.profile import NO_CLOCK, Profile, short_hash
 from state.traits import write_traits, written_traits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rules.checks.base import Check, Level
     from rules.checks.unit import Unit
@@ -94,12 +92,12 @@ class Engine:
             unit.when if isinstance(unit, SegmentUnit) and unit.plain else None for unit in self.units
         ]
         self._gates = [_gate(self.units, unit) for unit in self.units]
-        # (key, index, names by segment) of the segments of their own, and of the segmentations, by key
-        indexed = sorted((unit.key, index, unit.names) for index, unit in enumerate(self.units))
-        self._own = [entry for entry in indexed if self.units[entry[1]].segmentation is None]
-        self._own_keys = [key for key, _, _ in self._own]
-        self._pick_own = _picker([index for _, index, _ in self._own])
-        self._sets = [entry for entry in indexed if self.units[entry[1]].segmentation is not None]
+        # units as they are shown: segments of their own before segmentations, by key; and each unit's place among them
+        indexed = [(unit.segmentation is not None, unit.key, index) for index, unit in enumerate(self.units)]
+        self._shown = sorted(indexed)
+        self._places = [0] * len(indexed)
+        for place, (_, _, index) in enumerate(self._shown):
+            self._places[index] = place
         self._samplings = [Sampling(unit, self.scorers) if isinstance(unit, ModelUnit) else None for unit in self.units]
         self._models = [sampling for sampling in self._samplings if sampling is not None]
         self._model_units = sum(1 << index for index, sampling in enumerate(self._samplings) if sampling is not None)
@@ -203,17 +201,18 @@ class Engine:
 
     def show(self, profile: Profile) -> dict[str, Any]:
         """Return what a chat tool reads of the customer, ready for JSON."""
-        levels = profile.levels
+        levels, units = profile.levels, self.units
+        own: list[dict[str, str]] = []
+        sets: dict[str, dict[str, str]] = {}
+        for in_set, key, index in self._inside(profile):
+            if in_set:
+                sets[key] = _shown(levels[index], self._titles(key, units[index].names))
+            else:
+                own.append(_shown(levels[index], units[index].names))
         view = {
             "customer_id": profile.customer,
-            "segments": [
-                _shown(levels[index], names) for _, index, names in compress(self._own, self._pick_own(levels))
-            ],
-            "segmentations": {
-                key: _shown(level, self._titles(key, names))
-                for key, index, names in self._sets
-                if (level := levels[index])
-            },
+            "segments": own,
+            "segmentations": sets,
             "scores": {model: said[0] for model, said in profile.scores.items()},
             "traits": {name: value for name, value in profile.traits.items() if name in self.view_traits},
             "seq": profile.seq,
@@ -227,8 +226,11 @@ class Engine:
     def segments(self, profile: Profile) -> list[str]:
         """Return the customer's segments: own ones by key, then `segmentation.segment` by segmentation."""
         levels = profile.levels
-        own = list(compress(self._own_keys, self._pick_own(levels)))
-        return own + [f"{key}.{level[0]}" for key, index, _ in self._sets if (level := levels[index])]
+        return [f"{key}.{levels[index][0]}" if in_set else key for in_set, key, index in self._inside(profile)]
+
+    def _inside(self, profile: Profile) -> list[tuple[bool, str, int]]:
+        """Return the units that the customer is in, as they are shown: whether a segmentation, the key, the index."""
+        return [self._shown[place] for place in sorted([self._places[index] for index in profile.levels])]
 
     def _note(self, profile: Profile, event: Event) -> int:
         for model in self._models:
@@ -265,8 +267,8 @@ class Engine:
         lowest, stale = profile.due, False
         while units:
             for index, plain, gate in self._orders.get(units) or self._order(units):
-                old: Any = levels[index]
-                if gate >= 0 and levels[gate] is None and old is None and index not in dues:
+                old: Any = levels.get(index)
+                if gate >= 0 and gate not in levels and old is None and index not in dues:
                     continue
                 new: Any
                 more = 0
@@ -290,7 +292,10 @@ class Engine:
                     if was <= lowest:
                         stale = True
                 if new is not old:
-                    levels[index] = new
+                    if new is None:
+                        del levels[index]
+                    else:
+                        levels[index] = new
                     profile.packed_levels = None
                     more = dependents[index]
                     found.append((index, old, new, self.units[index].explain(profile, old, new, t)))
@@ -384,8 +389,3 @@ def _emitted_at(one: Crossed) -> tuple[bool, str, str]:
 def _shown(level: Any, names: Mapping[str, str]) -> dict[str, str]:
     key, since_ms = level
     return {"key": key, "name": names.get(key, key), "since": format_ms(since_ms)}
-
-
-def _picker(indexes: list[int]) -> Callable[[list[Any]], Iterable[Any]]:
-    """Return what takes these out of a list, at once where they are several."""
-    return itemgetter(*indexes) if len(indexes) > 1 else lambda values: [values[index] for index in indexes]

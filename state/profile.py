@@ -18,11 +18,12 @@ class Profile(Customer):
     """Everything kept of one customer.
 
     `clock` (ms) is the newest of their applied events' times and of the instants of their changes. `slots` has one
-    feature state for each feature of the ruleset, `levels` and `dues` one entry for each unit. `spare` holds states of
-    features that the ruleset does not use, with the clock at which they fell out of use; `gone` the levels of units
-    that it no longer has. `version` is the ruleset the levels stand under. `scores` has what each model last said:
-    [the score, the snapshot's version, the model's definition]. `models` has by definition what `state.models.sampling`
-    keeps; `released` the samples whose label became known, until whoever saves the profile takes them.
+    feature state for each feature of the ruleset, `levels` and `dues` one for each unit that has one. `spare` holds
+    states of features that the ruleset does not use, with the clock at which they fell out of use; `gone` the levels of
+    units that it no longer has. `version` is the ruleset the levels stand under. `scores` has what each model last
+    said: [the score, the snapshot's version, the model's definition]. `models` has by definition what
+    `state.models.sampling` keeps; `released` the samples whose label became known, until whoever saves the profile
+    takes them.
     """
 
     __slots__ = (
@@ -30,9 +31,9 @@ class Profile(Customer):
         "trait_times", "version",
     )  # fmt: skip
 
-    def __init__(self, customer: str, version: str, slots: int, units: int) -> None:
+    def __init__(self, customer: str, version: str, slots: int) -> None:
         """Make the profile of a customer with no event yet."""
-        super().__init__(customer, slots, units)
+        super().__init__(customer, slots)
         self.version: str = version
         self.clock: int = NO_CLOCK
         self.seq: int = 0

@@ -35,12 +35,12 @@ def memberships(engine: Engine, profile: Profile, t: int) -> list[Membership]:
     `t` lies between the profile's clock and its due instant: in between nothing changes by itself.
     """
     found = []
-    for unit, level in zip(engine.units, profile.levels, strict=True):
-        if level is not None:
-            name = level[0] if unit.segmentation is None else f"{unit.segmentation}.{level[0]}"
-            because = why_in(unit, profile, level, t)
-            title = unit.names.get(level[0], level[0])  # the ruleset they stand under may have had other segments
-            found.append((unit.segmentation is not None, Membership(name, title, level[1], because)))
+    for index, level in profile.levels.items():
+        unit = engine.units[index]
+        name = level[0] if unit.segmentation is None else f"{unit.segmentation}.{level[0]}"
+        because = why_in(unit, profile, level, t)
+        title = unit.names.get(level[0], level[0])  # the ruleset they stand under may have had other segments
+        found.append((unit.segmentation is not None, Membership(name, title, level[1], because)))
     return [membership for _, membership in sorted(found, key=lambda item: (item[0], item[1].name))]
 
 

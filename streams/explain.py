@@ -46,12 +46,12 @@ class Ahead(NamedTuple):
     until_ms: int | None
 
 
-def segments_of(engine: Engine, levels: Sequence[Level | None] = ()) -> list[Named]:
+def segments_of(engine: Engine, levels: Mapping[int, Level] | None = None) -> list[Named]:
     """Return the ruleset's segments, own ones first, each kind by name; `levels` may add clusters with no label."""
     found = []
     for index, unit in enumerate(engine.units):
         if not isinstance(unit, ModelUnit):
-            level = levels[index] if levels else None
+            level = levels.get(index) if levels else None
             titles = unit.names if level is None else {level[0]: level[0], **unit.names}
             found += [Named(index, key, unit.segmentation, title) for key, title in titles.items()]
     return sorted(found, key=lambda one: (one.segmentation is not None, one.name))
@@ -97,7 +97,7 @@ def explain(
 
 
 def _explained(engine: Engine, profile: Profile, future: Ahead | None, one: Named, t: int) -> dict[str, Any]:
-    unit, level = engine.units[one.unit], profile.levels[one.unit]
+    unit, level = engine.units[one.unit], profile.levels.get(one.unit)
     inside = level is not None and level[0] == one.segment
     deciding = {entry["path"] for entry in _deciding(unit, profile, level, one.segment, t)}
     conditions = _conditions(unit, profile, level, one.segment, t)

@@ -16,11 +16,12 @@ class Customer:
 
     __slots__ = ("customer", "levels", "scores", "slots", "traits")
 
-    def __init__(self, customer: str, slots: int, units: int) -> None:
-        """Begin with nothing known: `slots` features and `units` levels."""
+    def __init__(self, customer: str, slots: int) -> None:
+        """Begin with nothing known, of `slots` features."""
         self.customer: str = customer
         self.slots: list[Any] = [None] * slots
-        self.levels: list[Level | None] = [None] * units
+        self.levels: dict[int, Level] = {}
+        """Unit -> their level there, of those units where they have one: the others cost nothing."""
         self.traits: dict[str, Any] = {}
         self.scores: dict[str, Any] = {}
         """Model key -> [what it last said (a number, or a cluster's id), its version, its definition]."""

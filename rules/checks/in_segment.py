@@ -24,7 +24,7 @@ class InSegmentCheck(Leaf):
 
     def evaluate(self, customer: Customer, t: int) -> Verdict:
         """Return the truth; with `at_least` it turns so long after the customer entered."""
-        level = customer.levels[self.unit]
+        level = customer.levels.get(self.unit)
         if level is None or level[0] != self.segment:
             return False, NEVER
         turns = level[1] + self.at_least_ms
@@ -32,7 +32,7 @@ class InSegmentCheck(Leaf):
 
     def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
         """Return for how long the customer has been in."""
-        level = customer.levels[self.unit]
+        level = customer.levels.get(self.unit)
         if level is None or level[0] != self.segment:
             return None, f"{self.text} (is not)"
         since = describe_duration(t - level[1])
