@@ -1,14 +1,15 @@
-"""A profile as bytes: msgpack with a version in front.
+"""A profile as bytes: the number of the format, and msgpack.
 
-Format 4: [4, packed], where `packed` is, as `state.shorthand` shortens it, [ruleset version, clock, seq, rev, ids,
-traits, trait times, scores, levels, dues, form, features, spare, models].
+Format 4: the byte 4, then, as `state.shorthand` shortens it, [ruleset version, clock, seq, rev, ids, traits, trait
+times, scores, levels, dues, form, features, spare, models]. The version is the 6 bytes that its 12 digits stand for.
 Levels are keyed by segment or segmentation (`key`: since, or `key`: [segment, since]), dues by the unit's place in the
 ruleset; the least of them is the customer's. Features stand in the ruleset's order, nil where nothing was counted yet.
 The hashes of their definitions, 8 bytes each in the same order, are the same for everybody under one ruleset: `form` is
 a hash of them all, and what it stands for is kept once, in the partition's head.
 
-Format 3 has `due` after `dues`, and the hashes in the place of `form`, in one array with its own number. Format 2 has
-the features keyed by their hash, and dues in the order of units, nil for never; format 1 has no models.
+Older formats are one array with their number in it, and the version as text. Format 3 has `due` after `dues`, and the
+hashes in the place of `form`. Format 2 has the features keyed by their hash, and dues in the order of units, nil for
+never; format 1 has no models.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ FORM_BYTES: Final = 6
 _OLDER: Final = (1, 2, 3)
 SPARE_KEPT_MS: Final = 7 * 86_400_000
 
-BEGINS: Final = b"\x92\x04"
-"""A profile's first bytes: an array of 2, and the format."""
-_HEADS: Final = {0xC4: 4, 0xC5: 5, 0xC6: 7}
-"""Where the packed bytes begin, by how msgpack says their length."""
+BEGINS: Final = bytes([FORMAT])
+"""A profile's first byte."""
+_FORMATS: Final = 0x80
+"""Bytes below are numbers of formats; in older ones, which are arrays, the first byte is another."""
 _NONE: Final = msgspec.Raw(b"\x80")
 """The levels of somebody who is in nothing."""
 
@@ -55,6 +56,7 @@ class ProfileCodec:
     def __init__(self, compiled: CompiledRuleset) -> None:
         """Index the ruleset's features and units by what they are stored under."""
         self.version = compiled.version
+        self.packed_version = bytes.fromhex(self.version)
         self.keys = [feature_key(spec) for spec in compiled.specs]
         self.packed_keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in self.keys)
         self.form = blake2b(self.packed_keys, digest_size=FORM_BYTES).digest()
@@ -80,11 +82,11 @@ class ProfileCodec:
         if profile.packed_levels is None:
             profile.packed_levels = self._pack_levels(profile)
         whole = _encode((
-            profile.version, profile.clock, profile.seq, profile.rev, profile.ids,
+            self.packed_version, profile.clock, profile.seq, profile.rev, profile.ids,
             profile.traits, profile.trait_times, profile.scores, profile.packed_levels, profile.dues,
             self.form, profile.slots, profile.spare, profile.models,
         ))  # fmt: skip
-        return _encode((FORMAT, shortened(whole, profile.clock)))
+        return BEGINS + shortened(whole, profile.clock)
 
     def decode(self, customer: str, data: bytes) -> Profile:
         """Return the profile; one of another ruleset keeps its old due instant until it is evaluated under this one.
@@ -94,7 +96,7 @@ class ProfileCodec:
         """
         try:
             return self._restore(customer, unpacked(data) if data.startswith(BEGINS) else _upgraded(data))
-        except (msgspec.DecodeError, TypeError, AttributeError, IndexError, KeyError, _Formless) as error:
+        except (msgspec.DecodeError, TypeError, ValueError, AttributeError, IndexError, KeyError, _Formless) as error:
             message = f"the stored profile of customer {customer!r} cannot be read ({error}); restore it from a backup"
             raise StateError(message) from error
         except _Unknown as error:
@@ -121,7 +123,8 @@ class ProfileCodec:
         return _raw(levels)
 
     def _restore(self, customer: str, stored: Stored) -> Profile:
-        profile = Profile(customer, stored.version, 0)
+        current = stored.version == self.packed_version
+        profile = Profile(customer, self.version if current else stored.version.hex(), 0)
         profile.clock, profile.seq, profile.rev = stored.clock, stored.seq, stored.rev
         profile.ids = bytearray(stored.ids)
         profile.traits, profile.trait_times, profile.scores = stored.traits, stored.trait_times, stored.scores
@@ -136,7 +139,7 @@ class ProfileCodec:
         else:
             profile.slots = [None] * len(self.keys)
             self._restore_slots(profile, unpack_keys(self._keys(stored.form)), stored.slots)
-        if stored.version == self.version:
+        if current:
             profile.dues, profile.packed_levels = stored.dues, stored.levels
         else:
             spare = profile.spare
@@ -191,25 +194,25 @@ class _Unknown(Exception):
 
 def unpacked(data: bytes) -> Stored:
     """Return the fields of a profile in this format, which `BEGINS` says; raises `msgspec.DecodeError` and others."""
-    stored: Stored = _decode_stored(lengthened(data, _HEADS[data[2]]))
+    stored: Stored = _decode_stored(lengthened(data, len(BEGINS)))
     return stored
 
 
 def _upgraded(data: bytes) -> Stored:
     """Return a profile in an older format as this one has it, but for the hashes, which are all in it."""
-    fields = _decode(data)
-    if fields[0] not in _OLDER:
-        raise _Unknown(repr(fields[0]))
-    if fields[0] == _OLDER[-1]:
-        *before, levels, dues, _, keys, slots, spare, models = fields[1:]
-        newer = [*before, _raw(levels), dues, keys, slots, spare, models]
-        return Stored(*newer)
-    fields = fields[1:]
-    *before, levels, dues, _, features, spare = fields[:13]
-    models = fields[13] if len(fields) > 13 else {}  # noqa: PLR2004 - format 1 has none
-    moved = {index: unit_due for index, unit_due in enumerate(dues) if unit_due is not None}
-    keys = b"".join(key.to_bytes(KEY_BYTES, "big") for key in features)
-    newer = [*before, _raw(levels), moved, keys, list(features.values()), spare, models]
+    if data[0] < _FORMATS:
+        raise _Unknown(str(data[0]))
+    number, version, *fields = _decode(data)
+    if number not in _OLDER:
+        raise _Unknown(repr(number))
+    if number == _OLDER[-1]:
+        *before, levels, dues, _, keys, slots, spare, models = fields
+    else:
+        *before, levels, by_unit, _, features, spare = fields[:12]
+        models = fields[12] if len(fields) > 12 else {}  # noqa: PLR2004 - format 1 has none
+        dues = {index: due for index, due in enumerate(by_unit) if due is not None}
+        keys, slots = b"".join(key.to_bytes(KEY_BYTES, "big") for key in features), list(features.values())
+    newer = [bytes.fromhex(version), *before, _raw(levels), dues, keys, slots, spare, models]
     return Stored(*newer)
 
 

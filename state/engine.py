@@ -149,7 +149,7 @@ class Engine:
         message = None
         if event.message_id is not None:
             message = short_hash(event.message_id)
-            if message in profile.ids and profile.knows(message):
+            if profile.knows(message):
                 return DUPLICATE
         traits = written_traits(profile, event) if event.type == "identify" else None
         bound = max(event.floor, event.ts)

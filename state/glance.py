@@ -38,7 +38,7 @@ def glance(customer: str, data: bytes) -> Glance:
         if data.startswith(BEGINS):
             stored = unpacked(data)
             levels = [_level(key, level) for key, level in _decode_levels(stored.levels).items()]
-            return Glance(stored.version, stored.seq, stored.traits, levels)
+            return Glance(stored.version.hex(), stored.seq, stored.traits, levels)
         fields = _decode(data)
         levels = [_level(key, stored) for key, stored in fields[_LEVELS].items()]
         return Glance(fields[_VERSION], fields[_SEQ], fields[_TRAITS], levels)

@@ -10,7 +10,7 @@ import msgspec
 class Stored(msgspec.Struct, array_like=True, gc=False):
     """The fields in their order. Levels stay packed: most events change none, and they go out as they came."""
 
-    version: Any
+    version: bytes
     clock: Any
     seq: Any
     rev: Any

@@ -122,7 +122,7 @@ async def test_a_profile_that_a_newer_version_wrote_ends_the_worker(
             await worker.applied(await pipeline.send([("c1", track("c1", 1))]))
         key = f"{app_id}:{{0}}:c:c1"
         before: bytes = await ask(own, "GET", key)
-        await ask(own, "SET", key, before[:1] + b"\x63" + before[2:])
+        await ask(own, "SET", key, b"\x63" + before[1:])
         ends = await pipeline.send([("c1", track("c1", 2))])
         with pytest.raises(UnknownFormat, match=r"of customer 'c1' has format 99; .*run the version that wrote it"):
             await run(pipeline)
