@@ -45,9 +45,9 @@ _NONE: Final = msgspec.Raw(b"\x80")
 """The levels of somebody who is in nothing."""
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
-_decode_stored = msgspec.msgpack.Decoder(Stored).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder().decode
+_decode_stored: Final = msgspec.msgpack.Decoder(Stored).decode
 
 
 class ProfileCodec:
