@@ -147,14 +147,16 @@ class Engine:
         Raises EventRejected, with the profile untouched, where the event would pass a limit of the customer's traits.
         """
         message = None
-        if event.message_id is not None:
-            message = short_hash(event.message_id)
+        message_id: str | None = event.message_id
+        ts: int = event.ts
+        if message_id is not None:
+            message = short_hash(message_id)
             if profile.knows(message):
                 return DUPLICATE
         traits = written_traits(profile, event) if event.type == "identify" else None
-        bound = max(event.floor, event.ts)
+        bound = max(event.floor, ts)
         changes = self.advance(profile, bound) if profile.due < bound else []
-        now = max(event.ts, profile.clock)
+        now = max(ts, profile.clock)
         if profile.version != self.version:
             changes += self._adopt(profile, now)
         units = self._first_units if profile.clock == NO_CLOCK else 0
@@ -162,7 +164,7 @@ class Engine:
         if message is not None:
             profile.remember(message)
         if traits is not None:
-            units |= self._write_traits(profile, traits, event.ts)
+            units |= self._write_traits(profile, traits, ts)
         units |= self._counting.count(profile.slots, event, now)
         units |= self._note(profile, event) if self._models else 0
         if profile.due <= now:
@@ -170,7 +172,7 @@ class Engine:
         if units:
             found = self._evaluate(profile, now, units, event)
             if found:
-                cause = {"type": "event", "event": event.name, "message_id": event.message_id}
+                cause = {"type": "event", "event": event.name, "message_id": message_id}
                 changes += self._emit(profile, now, self._crossed(found), cause)
         return Applied(duplicate=False, changes=changes) if changes else NO_CHANGE
 

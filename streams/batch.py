@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections import Counter
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rules.errors import EventRejected, StateError
 from rules.features import NEVER
@@ -47,16 +47,16 @@ _DEBUG = " (SEGUE_LOG_LEVEL=debug names them)"
 
 SIGN = {"entered": 1, "exited": -1}
 
-TURN_S = 0.02
+TURN_S: Final = 0.02
 """How long a batch may keep the event loop to itself: replies, heartbeats and other partitions wait for it."""
 
-MOST_BYTES = 4 << 20
+MOST_BYTES: Final = 4 << 20
 """A batch whose changes weigh more is full: store, topic and memory take them in pieces, however many there are."""
 
-STRETCH = 200
+STRETCH: Final = 200
 """So many records of one customer are applied between two looks at the time."""
 
-MOST_POISONED = 10
+MOST_POISONED: Final = 10
 """With more records on which the engine raises, a chunk is no common one: it is applied record by record."""
 
 

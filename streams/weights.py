@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -10,22 +10,26 @@ if TYPE_CHECKING:
     from state.change import Change
     from state.models.sample import Sample
 
-_CHANGE_BYTES = 500
-_REASON_BYTES = 150
-_SAMPLE_BYTES = 300
-_FEATURE_BYTES = 30
-_QUOTED = 3
+_CHANGE_BYTES: Final = 500
+_REASON_BYTES: Final = 150
+_SAMPLE_BYTES: Final = 300
+_FEATURE_BYTES: Final = 30
+_QUOTED: Final = 3
 
 
 def weigh_changes(changes: Sequence[Change]) -> int:
     """Return the weight of changes; those of one evaluation share their list of segments."""
-    weight, segments, listed = 0, None, 0
+    weight = listed = 0
+    seen: list[str] | None = None
     for change in changes:
-        if change.segments is not segments:
-            segments, cause = change.segments, change.cause
-            listed = sum(map(len, segments)) + _QUOTED * len(segments)
-            # both are the sender's, and may be as long as an event
-            listed += len(cause.get("event") or "") + len(cause.get("message_id") or "")
+        segments: list[str] = change.segments
+        if segments is not seen:
+            seen, listed = segments, _QUOTED * len(segments)
+            for name in segments:
+                listed += len(name)
+            cause: dict[str, Any] = change.cause
+            for said in (cause.get("event"), cause.get("message_id")):  # the sender's, and maybe as long as an event
+                listed += len(said) if said else 0
         weight += _CHANGE_BYTES + _REASON_BYTES * len(change.because) + listed
     return weight
 
