@@ -19,6 +19,9 @@ _TIMESTAMP = re.compile(
 )
 _SECONDS: Final = [f":{second:02}" for second in range(60)]
 _MILLIS: Final = [f".{ms:03}Z" for ms in range(1_000)]
+_MOST_MINUTES: Final = 16_384
+_minutes: Final[dict[int, str]] = {}
+"""The text of a minute, by its number since 1970; emptied when full."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DATE_PATTERN: Final = f"^(?:{_DAY.pattern}|{_TIMESTAMP.pattern})$"
 
@@ -64,13 +67,18 @@ def parse_date(value: object) -> int | None:
 
 def format_ms(ms: int) -> str:
     """Return UTC milliseconds as RFC 3339 with three decimals and Z; raises ValueError outside years 1..9999."""
-    minute, rest_ms = divmod(ms, 60_000)
-    second, rest_ms = divmod(rest_ms, 1_000)
+    minute = ms // 60_000
+    rest_ms = ms % 60_000
+    text = _minutes.get(minute)
+    if text is None:
+        text = _minute_text(minute)
+        if len(_minutes) >= _MOST_MINUTES:
+            _minutes.clear()
+        _minutes[minute] = text
     # strftime takes five times as long, and each change and its view format several instants
-    return _minute_text(minute) + _SECONDS[second] + _MILLIS[rest_ms]
+    return f"{text}{_SECONDS[rest_ms // 1_000]}{_MILLIS[rest_ms % 1_000]}"
 
 
-@lru_cache(maxsize=16_384)
 def _minute_text(minute: int) -> str:
     day, minute = divmod(minute, 1_440)
     return f"{date.fromordinal(_EPOCH_DAY + day).isoformat()}T{minute // 60:02}:{minute % 60:02}"

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 UNITS_MS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_DESCRIBED: Final = [(unit, UNITS_MS[unit]) for unit in ("d", "h", "m", "s", "ms")]
 LONGEST_MS: Final = 3_650_000 * UNITS_MS["d"]
 PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)$"
 
@@ -56,9 +57,10 @@ def format_duration(duration_ms: int) -> str:
 def describe_duration(duration_ms: int) -> str:
     """Return a duration for people, in its two largest units: `45d 3h`, `1h 2m`, `0s`."""
     first, rest_ms = "", duration_ms
-    for unit in ("d", "h", "m", "s", "ms"):
-        count, rest_ms = divmod(rest_ms, UNITS_MS[unit])
+    for unit, unit_ms in _DESCRIBED:
+        count = rest_ms // unit_ms
         if count:
+            rest_ms -= count * unit_ms
             if first:
                 return f"{first} {count}{unit}"
             first = f"{count}{unit}"
