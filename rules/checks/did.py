@@ -32,7 +32,7 @@ class DidEver(Leaf):
     def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
         """Return the count."""
         del t
-        count = customer.slots[self.slot] or 0
+        count: int = customer.slots[self.slot] or 0
         return count, f"{self.text} ({count})"
 
 
@@ -70,8 +70,8 @@ class DidWithin(Leaf):
 
     def describe(self, customer: Customer, t: int) -> tuple[Any, str]:
         """Return the count."""
-        times = customer.slots[self.slot] or []
-        count = len(times) - bisect_right(times, t - self.within_ms)
+        kept: list[int] | None = customer.slots[self.slot]
+        count = len(kept) - bisect_right(kept, t - self.within_ms) if kept else 0
         return count, f"{self.text} ({count})"
 
 
