@@ -1,4 +1,4 @@
-"""A change as the outbox holds it."""
+"""A change as the outbox holds it, and how its JSON begins."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     commit: int
     head: bytes
     tail: bytes
+
+
+class Head(msgspec.Struct, gc=False):
+    """What the JSON object of a change has before `emitted_at`, in the contract's order."""
+
+    id: str
+    customer_id: str
+    seq: int
+    change: str
+    segment: str
+    segmentation: str | None
+    other: str | None
+    at: str

@@ -78,7 +78,7 @@ class Publisher:
 
     async def publish(self, entries: Sequence[Entry]) -> None:
         """Send them in order and wait until the broker has them all; raises `Fenced` or `ServiceError`."""
-        wanted = [entry for entry in entries if entry.id not in self.unseen]
+        wanted = [entry for entry in entries if entry.id not in self.unseen] if self.unseen else entries
         if wanted:
             try:
                 with self.took.measured():
@@ -91,7 +91,8 @@ class Publisher:
                 raise ServiceError(message) from error
             if end is not None and not self.unseen:
                 self.marker = end
-        self.unseen.difference_update(entry.id for entry in entries)
+        if self.unseen:
+            self.unseen.difference_update(entry.id for entry in entries)
 
     async def close(self) -> None:
         """Give up the right to publish."""

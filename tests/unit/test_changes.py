@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rules.errors import UnknownFormat
 from state.change import Change
@@ -45,6 +47,13 @@ def test_the_value_has_the_fields_of_the_contract_in_its_order() -> None:
         ("segments", ["newsletter", "lifecycle.at_risk"]),
         ("ruleset", "a1b2c3d4e5f6"),
     ]
+
+
+@given(text=st.text(), seq=st.integers(1, 2**63 - 1))
+def test_the_value_is_the_same_bytes_as_that_of_one_object_written_at_once(text: str, seq: int) -> None:
+    entry = make_entry("segue", change(customer=text, seq=seq, other=text, because=[{"value": 1e20}]), 5)
+    value = value_of(entry, "2026-03-01T12:00:01.012Z")
+    assert value == orjson.dumps(orjson.loads(value))
 
 
 def test_headers() -> None:
