@@ -5,19 +5,19 @@ Neither asks a local clock when a change happens: all comes from the records (`d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from streams.settings import Settings
 
-NEVER_MS = -(2**62)
+NEVER_MS: Final = -(2**62)
 
 
 class MissingTimestamp(Exception):
     """The event has no timestamp, and this clock has no other time to give it."""
 
 
-class Clock(Protocol):
+class Clock:
     """How records become instants."""
 
     ticks: bool
@@ -28,6 +28,7 @@ class Clock(Protocol):
 
         `ts_ms` is the event's own timestamp, None where it has none; raises `MissingTimestamp` where that is none.
         """
+        raise NotImplementedError
 
     def certain_ms(self, newest_broker_ms: int, newest_event_ms: int) -> int:
         """Return the instant strictly before which no record still to come can have a say.
@@ -35,9 +36,10 @@ class Clock(Protocol):
         The arguments are the newest broker time of any record applied so far on the partition (ticks and rejected
         ones too) and the newest time of an event applied; NEVER_MS where there was none.
         """
+        raise NotImplementedError
 
 
-class LiveClock:
+class LiveClock(Clock):
     """The broker's time rules: event times are bounded by it, timers wait for it.
 
     `max_future_ms`: an event further ahead of its broker time than this is taken at the broker's time.
@@ -64,7 +66,7 @@ class LiveClock:
         return newest_broker_ms - self.grace_ms - self.clock_skew_ms
 
 
-class StreamClock:
+class StreamClock(Clock):
     """A replay's clock: the broker's time of an event is the event's own, and there is no grace.
 
     `lag_ms` is the largest step back in time in the file, which `segue replay` measures first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rules.errors import StateError
 from streams.events import is_tick
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streams.record import Record
 
 
-CREATE_TIME = 0
+CREATE_TIME: Final = 0
 """A record's timestamp type: the producer's clock, which may be ahead of ours, or absent."""
 
 

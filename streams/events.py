@@ -22,7 +22,7 @@ is the nearest double, and one past the doubles is an error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -37,15 +37,16 @@ if TYPE_CHECKING:
     from streams.clocks import Clock
     from streams.record import Record
 
-MAX_BYTES = 65_536
-MAX_ID_BYTES = 256
-TYPES = frozenset(("track", "identify", "page", "screen", "group", "alias"))
-TICK_HEADER = "segue-tick"
+MAX_BYTES: Final = 65_536
+MAX_ID_BYTES: Final = 256
+TYPES: Final = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+TICK_HEADER: Final = "segue-tick"
 
-_OBJECTS = ("properties", "traits", "context")
-_STRINGS = ("messageId", "event", "userId", "anonymousId")
+_OBJECTS: Final[tuple[str, ...]] = ("properties", "traits", "context")
 # orjson has one error class; this is the one message that is about a value, not about syntax
-_INFINITE = "number is infinity"
+_INFINITE: Final = "number is infinity"
+
+_loads: Final = orjson.loads
 
 
 def decode_record(key: bytes | None, value: bytes | None, broker_ms: int, clock: Clock) -> Event:
@@ -77,23 +78,25 @@ def decode_event(value: bytes, broker_ms: int, clock: Clock) -> Event:
         reason, detail = "too_large", f"the event has {len(value)} bytes, more than {MAX_BYTES}"
         raise EventRejected(reason, detail)
     body = _parse(value)
+    message_id, happened = _text(body, "messageId"), _text(body, "event")
+    user, anonymous = _text(body, "userId"), _text(body, "anonymousId")
     kind = body.get("type")
-    if not isinstance(kind, str) or kind not in TYPES:
+    if not isinstance(kind, str) or (kind != "track" and kind not in TYPES):
         reason, detail = "unknown_type", f"type is {_short(kind)}; it must be one of {', '.join(sorted(TYPES))}"
         raise EventRejected(reason, detail)
-    customer = body.get("userId") or body.get("anonymousId")
+    customer = anonymous if user is None else user
     if customer is None:
         reason, detail = "no_id", "neither userId nor anonymousId is a non-empty string"
         raise EventRejected(reason, detail)
     if len(customer) * 4 > MAX_ID_BYTES and len(customer.encode()) > MAX_ID_BYTES:
         reason, detail = "id_too_long", f"the customer id has {len(customer.encode())} bytes, more than {MAX_ID_BYTES}"
         raise EventRejected(reason, detail)
-    name = body.get("event") if kind == "track" else kind
+    name = happened if kind == "track" else kind
     if name is None:
         reason, detail = "no_event", "a track says in `event` what happened: a non-empty string"
         raise EventRejected(reason, detail)
     ts_ms, floor_ms = _times(body.get("timestamp"), broker_ms, clock)
-    return Event(customer, name, kind, ts_ms, floor_ms, body, body.get("messageId"))
+    return Event(customer, name, kind, ts_ms, floor_ms, body, message_id)
 
 
 def is_tick(record: Record) -> bool:
@@ -102,9 +105,9 @@ def is_tick(record: Record) -> bool:
 
 
 def _parse(value: bytes) -> dict[str, Any]:
-    """Return the JSON object with what counts as absent removed from its top level."""
+    """Return the JSON object without its nulls, and without a `properties`, `traits` or `context` that is no object."""
     try:
-        body = orjson.loads(value)
+        body = _loads(value)
     except orjson.JSONDecodeError as error:
         text = str(error)
         reason = "bad_number" if text.startswith(_INFINITE) else "not_json"
@@ -112,18 +115,27 @@ def _parse(value: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         reason, detail = "not_object", f"the value is {_short(body)}; an event is a JSON object"
         raise EventRejected(reason, detail)
-    if None in body.values():
-        body = {name: item for name, item in body.items() if item is not None}
     item: Any
+    for item in body.values():  # `None in` would ask each of them whether it equals None
+        if item is None:
+            body = {name: item for name, item in body.items() if item is not None}
+            break
     for name in _OBJECTS:
         item = body.get(name)
         if item is not None and not isinstance(item, dict):
             del body[name]
-    for name in _STRINGS:
-        item = body.get(name)
-        if item is not None and not (isinstance(item, str) and item):
-            del body[name]
     return body
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    """Return a field that is a non-empty string or counts as absent: what is neither is removed."""
+    item = body.get(name)
+    if item is None:
+        return None
+    if isinstance(item, str) and item:
+        return item
+    del body[name]
+    return None
 
 
 def _times(stamp: Any, broker_ms: int, clock: Clock) -> tuple[int, int]:

@@ -7,19 +7,21 @@ stays bounded.
 
 from __future__ import annotations
 
+from typing import Final
+
 from rules import dates
 from rules.dates import MAX_MS, MIN_MS
 
-_CACHED = 8192
-_LONGEST = 32
+_CACHED: Final = 8192
+_LONGEST: Final = 32
 """Characters; a fraction may have as many digits as an event has room for, and such are no use to anybody else."""
-_MINUTE = len("2026-03-01T12:00")
-_SECOND = len("2026-03-01T12:00:05")
-_FORM = "it is no RFC 3339 date-time with an offset in the years 1 to 9999, such as 2026-03-01T12:00:00.000Z"
+_MINUTE: Final = 16  # of 2026-03-01T12:00
+_SECOND: Final = 19  # of 2026-03-01T12:00:05
+_FORM: Final = "it is no RFC 3339 date-time with an offset in the years 1 to 9999, such as 2026-03-01T12:00:00.000Z"
 
-_minutes: dict[str, int] = {}
-_seconds: dict[str, int] = {}
-_tails: dict[str, int] = {}
+_minutes: Final[dict[str, int]] = {}
+_seconds: Final[dict[str, int]] = {}
+_tails: Final[dict[str, int]] = {}
 
 
 def parse_timestamp(text: str) -> int:
