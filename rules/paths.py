@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SAFE_INTEGER = 1 << 53
+SAFE_INTEGER: Final = 1 << 53
 PATH_PATTERN = r"^[^.]+(?:\.[^.]+)*$"
 EVENT_FIELDS = frozenset({"name", "groupId", "previousId", "traits", "context", "properties"})
 """The fields of the event itself that a path may start in."""

@@ -28,6 +28,7 @@ MODULES = (
     "state/codec.py",
     "state/counting.py",
     "state/engine.py",
+    "state/event.py",
     "state/features/*.py",
     "state/profile.py",
     "state/shorthand.py",

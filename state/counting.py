@@ -17,6 +17,7 @@ from state.features.times import Newest, NewestTimes, count_newest, count_times
 if TYPE_CHECKING:
     from rules.compile import CompiledRuleset
     from rules.features import Selector
+    from state.event import Event
 
 
 class Plan:
@@ -46,7 +47,7 @@ class Counting:
         self._plans: dict[str, Plan] = {name: _plan(compiled, name) for name in names}
         self._others: Plan = self._plans.get(ANY_EVENT) or _plan(compiled, ANY_EVENT)
 
-    def count(self, slots: list[Any], event: Any, now: int) -> int:
+    def count(self, slots: list[Any], event: Event, now: int) -> int:
         """Count an event, evaluated at instant `now` (ms); return the units whose truth it may have changed."""
         plan = self._plans.get(event.name)
         if plan is None:

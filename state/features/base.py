@@ -3,13 +3,13 @@
 A state is None until the first matching event; it holds only what msgpack can, so that a snapshot is the state.
 Features forget only what no evaluation at or after `now` (the customer's clock) can ask for.
 
-Events come as Any: their `ts` is kept as the object it is, which all features share, also where this is compiled.
+Of an event's time they keep the object that is its `boxed_ts`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,16 @@ class Counted:
         """Of conditional ones: what the event's body must be."""
 
 
+_SMALL: Final = 1 << 60
+
+
 def pack_int(number: int) -> int | str:
     """Return an integer as msgpack can hold it: beyond 64 bits, its decimal digits."""
+    if -_SMALL < number < _SMALL:  # as nearly all are; compiled, this costs a tenth of what is asked below
+        return number
     return number if -(1 << 63) <= number < (1 << 63) else str(number)
+
+
+def unpack_int(packed: int | str) -> int:
+    """Return the integer that `pack_int` made this of."""
+    return packed if isinstance(packed, int) else int(packed)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rules.checks.base import Feature
-from rules.features import NEVER, Total
+from rules.features import NEVER
 from state.features import distinct
-from state.features.base import Caps, pack_int
-from state.features.values import divide_half_even, millionths, value_reader
+from state.features.base import pack_int, unpack_int
+from state.features.values import ValueReader, divide_half_even, millionths
+
+if TYPE_CHECKING:
+    from rules.features import Total
+    from state.event import Event
+    from state.features.base import Caps
 
 
 class RunningNumbers(Feature):
@@ -17,16 +22,16 @@ class RunningNumbers(Feature):
     def __init__(self, spec: Total) -> None:
         """Keep the definition."""
         self.spec = spec
-        self.values = value_reader(spec)
+        self.values = ValueReader(spec)
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the state with the event's numbers added."""
         del now
-        for number in self.values(event.body):
+        for number in self.values.read(event.body):
             if state is None:
                 state = [0, 0, number, number]
             state[0] += 1
-            state[1] = pack_int(int(state[1]) + millionths(number))
+            state[1] = pack_int(unpack_int(state[1]) + millionths(number))
             state[2] = min(state[2], number)
             state[3] = max(state[3], number)
         return state
@@ -37,9 +42,9 @@ class RunningNumbers(Feature):
         count, total, low, high = state
         match agg:
             case "sum":
-                return int(total), NEVER
+                return unpack_int(total), NEVER
             case "avg":
-                return divide_half_even(int(total), count), NEVER
+                return divide_half_even(unpack_int(total), count), NEVER
             case "min":
                 return low, NEVER
             case _:
@@ -52,18 +57,18 @@ class RunningScalars(Feature):
     def __init__(self, spec: Total) -> None:
         """Keep the definition."""
         self.spec = spec
-        self.values = value_reader(spec)
+        self.values = ValueReader(spec)
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the state with the event's values; oldest and newest go by time, then arrival."""
         del now
-        for value in self.values(event.body):
+        for value in self.values.read(event.body):
             if state is None:
-                state = [event.ts, value, event.ts, value]
+                state = [event.boxed_ts, value, event.boxed_ts, value]
             if event.ts < state[0]:
-                state[0], state[1] = event.ts, value
+                state[0], state[1] = event.boxed_ts, value
             if event.ts >= state[2]:
-                state[2], state[3] = event.ts, value
+                state[2], state[3] = event.boxed_ts, value
         return state
 
     def aggregate(self, state: Any, t: int, agg: str) -> tuple[Any, int]:
@@ -79,12 +84,12 @@ class RunningDistinct(Feature):
         """Keep the definition; `caps` counts the estimates."""
         self.spec = spec
         self.caps = caps
-        self.values = value_reader(spec)
+        self.values = ValueReader(spec)
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the state with the event's values counted."""
         del now
-        for value_hash in self.values(event.body):
+        for value_hash in self.values.read(event.body):
             state = state or distinct.empty()
             if distinct.add(state, value_hash):
                 self.caps["distinct_estimated"] += 1

@@ -10,6 +10,7 @@ from rules.features import ANY_EVENT, NEVER, Selector
 
 if TYPE_CHECKING:
     from rules import features as specs
+    from state.event import Event
     from state.features.base import Caps, Counted
 
 MOST_CANDIDATES: Final = 256
@@ -33,9 +34,9 @@ class Sequence(Feature):
         self.caps = caps
         self._by_name: dict[str, list[tuple[int, Selector | None]]] = {}
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the state with the event taken by every step it can take."""
-        ts: int = event.ts
+        ts = event.ts
         if now - ts > self.max_late_ms:
             return state
         # From the last step to the first, so that no event is followed by itself.
@@ -43,7 +44,7 @@ class Sequence(Feature):
             if (selector is None or selector.matches(event.body)) and self._follows(state, index, ts):
                 if state is None:
                     state = [None] + [[] for _ in range(self.last)]
-                self._take(state, index, event.ts, now)
+                self._take(state, index, event, now)
         return state
 
     def read(self, state: list[Any] | None, t: int) -> tuple[int | None, int]:
@@ -77,9 +78,8 @@ class Sequence(Feature):
         before = len(candidates) - 1 if candidates[-1] <= last else bisect_right(candidates, last) - 1
         return before >= 0 and candidates[before] >= ts - self.within[index]
 
-    def _take(self, state: list[Any], index: int, boxed: Any, now: int) -> None:
-        """Take an event's time, given as the object that the event has: all features share it."""
-        ts: int = boxed
+    def _take(self, state: list[Any], index: int, event: Event, now: int) -> None:
+        ts, boxed = event.ts, event.boxed_ts
         if index == self.last:
             if state[0] is None or state[0] < ts:
                 state[0] = boxed
@@ -104,7 +104,7 @@ class Sequence(Feature):
             self.caps["sequence_candidates"] += 1
 
 
-def count_sequences(slots: list[Any], counted: list[Counted], event: Any, now: int) -> int:
+def count_sequences(slots: list[Any], counted: list[Counted], event: Event, now: int) -> int:
     """Update several sequences by an event; return the units that read one which it completed anew."""
     units = 0
     for one in counted:

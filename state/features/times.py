@@ -10,6 +10,7 @@ from rules.features import NEVER
 
 if TYPE_CHECKING:
     from rules import features as specs
+    from state.event import Event
     from state.features.base import Counted
 
 
@@ -20,11 +21,10 @@ class Newest(Feature):
         """Keep the definition."""
         self.spec = spec
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the newer of both times."""
         del now
-        ts = event.ts
-        return ts if state is None or ts > state else state
+        return event.boxed_ts if state is None or event.ts > state else state
 
     def read(self, state: int | None, t: int) -> tuple[int | None, int]:
         """Return the time, which never changes by itself."""
@@ -39,11 +39,10 @@ class Oldest(Feature):
         """Keep the definition."""
         self.spec = spec
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the older of both times."""
         del now
-        ts = event.ts
-        return ts if state is None or ts < state else state
+        return event.boxed_ts if state is None or event.ts < state else state
 
     def read(self, state: int | None, t: int) -> tuple[int | None, int]:
         """Return the time, which never changes by itself."""
@@ -58,7 +57,7 @@ class Count(Feature):
         """Keep the definition."""
         self.spec = spec
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return one more."""
         del event, now
         return (state or 0) + 1
@@ -78,10 +77,9 @@ class NewestTimes(Feature):
         self.keep = spec.keep
         self.within_ms = spec.within_ms
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the times with one more, without those that have left the window or are more than needed."""
-        boxed = event.ts
-        ts: int = boxed
+        ts, boxed = event.ts, event.boxed_ts
         cut = now - self.within_ms
         if ts <= cut:
             return state
@@ -112,10 +110,9 @@ class NewestTimes(Feature):
         return len(state) - first, state[first] + self.within_ms
 
 
-def count_newest(slots: list[Any], counted: list[int], event: Any) -> None:
+def count_newest(slots: list[Any], counted: list[int], event: Event) -> None:
     """Update several of the kind `Newest`, by their slots, by an event that all of them count."""
-    boxed = event.ts
-    ts: int = boxed
+    ts, boxed = event.ts, event.boxed_ts
     for slot in counted:
         state = slots[slot]
         if state is not None:
@@ -125,13 +122,12 @@ def count_newest(slots: list[Any], counted: list[int], event: Any) -> None:
         slots[slot] = boxed
 
 
-def count_times(slots: list[Any], counted: list[Counted], event: Any, now: int) -> int:
+def count_times(slots: list[Any], counted: list[Counted], event: Event, now: int) -> int:
     """Update several of the kind `NewestTimes`; return the units that ask for as many as some of them keep now.
 
     An event that comes in order and pushes out none but the oldest is dealt with here.
     """
-    boxed = event.ts
-    ts: int = boxed
+    ts, boxed = event.ts, event.boxed_ts
     full = 0
     for one in counted:
         state = slots[one.slot]

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 from rules.checks.base import Feature
 from rules.features import NEVER, CountWithin, Total
 from state.features import distinct
-from state.features.base import Caps, pack_int
-from state.features.values import divide_half_even, millionths, value_reader
+from state.features.base import pack_int, unpack_int
+from state.features.values import ValueReader, divide_half_even, millionths, sum_millionths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from state.event import Event
+    from state.features.base import Caps
 
 MOST_VALUES: Final = 256
 PANES: Final = 64
 
 # State while exact: [times ascending, values, sum in millionths]
-TIMES, VALUES, SUM = 0, 1, 2
+TIMES: Final = 0
+VALUES: Final = 1
+SUM: Final = 2
 # State in panes: [None, panes ascending, distinct state]; a pane is its number, and what its form needs
 N = 0
 COUNT, PANE_SUM, LOW, HIGH = range(1, 5)
@@ -42,15 +45,13 @@ class Windowed(Feature):
         self.within_ms = within_ms
         self.pane_ms = max(1, -(-within_ms // PANES))
         form = "numbers" if isinstance(spec, CountWithin) else spec.values
-        self.values: Callable[[dict[str, Any]], list[Any]] = (
-            _one if isinstance(spec, CountWithin) else value_reader(spec)
-        )
+        self.values = None if isinstance(spec, CountWithin) else ValueReader(spec)
         self.numbers = form == "numbers"
         self.distinct = form == "distinct"
 
-    def update(self, state: Any, event: Any, now: int) -> Any:
+    def update(self, state: Any, event: Event, now: int) -> Any:
         """Return the state with the event's values, without what has left the window at `now`."""
-        values = self.values(event.body)
+        values: list[Any] = [1] if self.values is None else self.values.read(event.body)
         cut = now - self.within_ms
         if event.ts <= cut or not values:
             return state
@@ -63,20 +64,24 @@ class Windowed(Feature):
             state = None
         if state is None:
             state = [[], [], 0]
-        self._insert(state, event.ts, values, cut)
+        self._insert(state, event, values, cut)
         return self._to_panes(state) if len(state[TIMES]) > MOST_VALUES else state
 
     def aggregate(self, state: Any, t: int, agg: str) -> tuple[Any, int]:
         """Return the aggregate at `t` (sums and averages in millionths), None with no value, and when it changes."""
         if state[TIMES] is None:
             return self._of_panes(state, t, agg)
-        times, values = state[TIMES], state[VALUES]
-        first = bisect_right(times, t - self.within_ms)
+        times: list[int] = state[TIMES]
+        values: list[Any] = state[VALUES]
+        cut = t - self.within_ms
+        first = bisect_right(times, cut) if times and times[0] <= cut else 0
         if first == len(times):
             return None, NEVER
         match agg:
             case "sum" | "avg":
-                total = int(state[SUM]) - (sum(map(millionths, values[:first])) if first else 0)
+                total = unpack_int(state[SUM])
+                if first:
+                    total -= sum_millionths(values[:first])
                 value = total if agg == "sum" else divide_half_even(total, len(times) - first)
                 return value, times[first] + self.within_ms
             case "min" | "max":
@@ -93,19 +98,23 @@ class Windowed(Feature):
             case _:
                 return values[-1], times[-1] + self.within_ms
 
-    def _insert(self, state: list[Any], ts: int, added: list[Any], cut: int) -> None:
-        times, values = state[TIMES], state[VALUES]
-        if not times or ts >= times[-1]:
-            times += [ts] * len(added)
-            values += added
+    def _insert(self, state: list[Any], event: Event, added: list[Any], cut: int) -> None:
+        times: list[int] = state[TIMES]
+        values: list[Any] = state[VALUES]
+        if not times or event.ts >= times[-1]:
+            for value in added:
+                times.append(event.boxed_ts)
+                values.append(value)
         else:
-            index = bisect_right(times, ts)
-            times[index:index] = [ts] * len(added)
+            index = bisect_right(times, event.ts)
+            times[index:index] = [event.boxed_ts] * len(added)
             values[index:index] = added
         gone = bisect_right(times, cut) if times[0] <= cut else 0
         if self.numbers:
-            change = sum(map(millionths, added)) - (sum(map(millionths, values[:gone])) if gone else 0)
-            state[SUM] = pack_int(int(state[SUM]) + change)
+            total = unpack_int(state[SUM]) + sum_millionths(added)
+            if gone:
+                total -= sum_millionths(values[:gone])
+            state[SUM] = pack_int(total)
         if gone:
             del times[:gone], values[:gone]
 
@@ -137,7 +146,7 @@ class Windowed(Feature):
         if len(pane) == 1:
             pane += [0, 0, value, value]
         pane[COUNT] += 1
-        pane[PANE_SUM] = pack_int(int(pane[PANE_SUM]) + millionths(value))
+        pane[PANE_SUM] = pack_int(unpack_int(pane[PANE_SUM]) + millionths(value))
         pane[LOW] = min(pane[LOW], value)
         pane[HIGH] = max(pane[HIGH], value)
 
@@ -183,11 +192,6 @@ class Windowed(Feature):
                 return panes[0][FIRST], until
             case _:
                 return panes[-1][LAST], self._leaves_at(panes[-1])
-
-
-def _one(body: dict[str, Any]) -> list[Any]:
-    del body
-    return [1]
 
 
 def _first_without_equal(values: list[Any]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rules.checks.total import of_millionths
 from rules.features import ANY_EVENT, NEVER, Total
 from state.features.base import pack_int
-from state.features.values import MILLION, millionths, value_reader
+from state.features.values import MILLION, ValueReader, sum_millionths
 from state.models.sample import Sample
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Sampling:
         self._names = frozenset(target.names) if target is not None else frozenset()
         self._matches = None if target is None or target.unconditional else target.matches
         self._values = (
-            None if target is None or unit.of is None else value_reader(Total(target, unit.of, "numbers", None))
+            None if target is None or unit.of is None else ValueReader(Total(target, unit.of, "numbers", None))
         )
 
     def note(self, profile: Profile, event: Event) -> None:
@@ -53,7 +53,7 @@ class Sampling:
             return
         if self._matches is not None and not self._matches(event.body):
             return
-        brought = MILLION if self._values is None else sum(map(millionths, self._values(event.body)))
+        brought = MILLION if self._values is None else sum_millionths(self._values.read(event.body))
         for sample in state[PENDING]:
             if sample[AT] < event.ts <= sample[AT] + within_ms:
                 sample[SUM] = MILLION if self._values is None else pack_int(int(sample[SUM]) + brought)
