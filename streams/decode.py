@@ -41,9 +41,10 @@ def open_chunk(chunk: Chunk, clock: Clock, now_ms: int | None) -> Opened:
                 raise StateError(_create_time(record))
             if not 0 <= broker_ms <= now_ms:
                 broker_ms = now_ms
-        values.append(record.value)
+        value = record.value
+        values.append(value)
         times.append(broker_ms)
-        if record.key is None and is_tick(record):
+        if not value and is_tick(record):
             ticks += 1
     return Opened(chunk.records, values, times, ticks, clock)
 

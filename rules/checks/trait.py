@@ -42,8 +42,7 @@ class TraitPath:
         holds = self.test is None or self.test(values)
         until = NEVER
         for operator, span_ms in self.relative:
-            dates = [ms for ms in map(parse_date, values) if ms is not None]
-            met, turns = _relative(operator, span_ms, dates, t)
+            met, turns = _relative(operator, span_ms, values, t)
             holds = holds and met
             until = min(until, turns)
         return holds, until
@@ -61,17 +60,23 @@ class TraitPath:
         }
 
 
-def _relative(operator: str, span_ms: int, dates: list[int], t: int) -> Verdict:
-    """Return whether any date meets a relative comparison at `t`, and when one could next turn."""
-    points = [
-        point
-        for date in dates
-        for point in ((date, date + span_ms) if operator == "within_last" else (date + span_ms,))
-    ]
-    until = min((point for point in points if point > t), default=NEVER)
-    if operator == "within_last":
-        return any(date <= t < date + span_ms for date in dates), until
-    return any(date + span_ms <= t for date in dates), until
+def _relative(operator: str, span_ms: int, values: tuple[Any, ...], t: int) -> Verdict:
+    """Return whether any value is a date that meets a relative comparison at `t`, and when one could next turn."""
+    met, until = False, NEVER
+    for value in values:
+        date = parse_date(value)
+        if date is None:
+            continue
+        end = date + span_ms
+        if operator == "within_last":
+            met = met or date <= t < end
+            if t < date < until:
+                until = date
+        else:
+            met = met or end <= t
+        if t < end < until:
+            until = end
+    return met, until
 
 
 class TraitCheck(Check):

@@ -24,7 +24,7 @@ class RunningNumbers(Feature):
         self.spec = spec
         self.values = ValueReader(spec)
 
-    def update(self, state: Any, event: Event, now: int) -> Any:
+    def update(self, state: list[Any] | None, event: Event, now: int) -> Any:
         """Return the state with the event's numbers added."""
         del now
         for number in self.values.read(event.body):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rules.paths import SAFE_INTEGER, event_values, parse_path
@@ -72,7 +71,19 @@ def _hashes(values: tuple[Any, ...]) -> list[Any]:
     return [hash_scalar(value) for value in _scalars(values)]
 
 
-_hash_text = lru_cache(maxsize=16_384)(hash_scalar)
+_MOST_TEXTS: Final = 16_384
+_text_hashes: Final[dict[str, Any]] = {}
+"""Emptied when full, so memory stays bounded."""
+
+
+def _hash_text(text: str) -> Any:
+    """Return `hash_scalar` of a text, remembered: most texts come again."""
+    found = _text_hashes.get(text)
+    if found is None:
+        if len(_text_hashes) >= _MOST_TEXTS:
+            _text_hashes.clear()
+        found = _text_hashes[text] = hash_scalar(text)
+    return found
 
 
 _FORMS: Final[dict[str, Callable[[tuple[Any, ...]], list[Any]]]] = {

@@ -49,7 +49,7 @@ class Windowed(Feature):
         self.numbers = form == "numbers"
         self.distinct = form == "distinct"
 
-    def update(self, state: Any, event: Event, now: int) -> Any:
+    def update(self, state: list[Any] | None, event: Event, now: int) -> Any:
         """Return the state with the event's values, without what has left the window at `now`."""
         values: list[Any] = [1] if self.values is None else self.values.read(event.body)
         cut = now - self.within_ms
@@ -67,7 +67,7 @@ class Windowed(Feature):
         self._insert(state, event, values, cut)
         return self._to_panes(state) if len(state[TIMES]) > MOST_VALUES else state
 
-    def aggregate(self, state: Any, t: int, agg: str) -> tuple[Any, int]:
+    def aggregate(self, state: list[Any], t: int, agg: str) -> tuple[Any, int]:
         """Return the aggregate at `t` (sums and averages in millionths), None with no value, and when it changes."""
         if state[TIMES] is None:
             return self._of_panes(state, t, agg)
