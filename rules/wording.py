@@ -44,7 +44,7 @@ def short(value: Any) -> Any:
     A trait may have 32 KiB, and each condition on it quotes it: without a bound, two dozen of them would make a change
     that no broker takes.
     """
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
     if not isinstance(text, str) or len(text) <= LONGEST_QUOTED:
         return value
     return f"{text[: LONGEST_QUOTED - 1]}…"

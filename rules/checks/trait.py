@@ -99,5 +99,6 @@ class TraitCheck(Check):
 
     def explain(self, customer: Customer, t: int) -> list[dict[str, Any]]:
         """Return every path where all hold, else those that do not."""
-        holds = self.evaluate(customer, t)[0]
-        return [path.explain(customer, t) for path in self.paths if path.evaluate(customer, t)[0] == holds]
+        met = [path.evaluate(customer, t)[0] for path in self.paths]
+        holds = False not in met
+        return [path.explain(customer, t) for path, one in zip(self.paths, met, strict=True) if one == holds]
