@@ -50,10 +50,10 @@ SIGN = {"entered": 1, "exited": -1}
 TURN_S: Final = 0.02
 """How long a batch may keep the event loop to itself: replies, heartbeats and other partitions wait for it."""
 
-MOST_BYTES: Final = 4 << 20
+MOST_BYTES = 4 << 20
 """A batch whose changes weigh more is full: store, topic and memory take them in pieces, however many there are."""
 
-STRETCH: Final = 200
+STRETCH = 200
 """So many records of one customer are applied between two looks at the time."""
 
 MOST_POISONED: Final = 10
