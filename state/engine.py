@@ -212,13 +212,13 @@ class Engine:
             else:
                 own.append(_shown(levels[index], units[index].names))
         view = {
+            "rev": profile.rev,  # where `encode_view` wants it
             "customer_id": profile.customer,
             "segments": own,
             "segmentations": sets,
             "scores": {model: said[0] for model, said in profile.scores.items()},
             "traits": {name: value for name, value in profile.traits.items() if name in self.view_traits},
             "seq": profile.seq,
-            "rev": profile.rev,
             "updated_at": format_ms(profile.clock),
         }
         if profile.scores:

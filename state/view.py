@@ -6,26 +6,23 @@ replace another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import msgspec
 import orjson
 
 from rules.errors import StateError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_json: Final = orjson.dumps
 
 
-def encode_view(content: Mapping[str, Any]) -> tuple[int, bytes]:
+def encode_view(content: dict[str, Any]) -> tuple[int, bytes]:
     """Return revision and JSON of a view, as `Store.write_views` takes them.
 
-    `content` is what `Engine.show` returns; its `rev` counts the customer's revisions from 1.
+    `content` is what `Engine.show` returns: first in it is its `rev`, which counts the customer's revisions from 1.
     """
-    rev = content["rev"]
-    return rev, orjson.dumps({"rev": rev, **content})
+    return content["rev"], _json(content)
 
 
 def decode_view(customer: str, data: bytes) -> dict[str, Any]:

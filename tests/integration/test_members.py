@@ -42,11 +42,11 @@ MOST_TURNS = 9
 
 def view(customer: str, *own: str, tier: str = "plain", **traits: Any) -> tuple[int, bytes]:
     content = {
+        "rev": 1,
         "customer_id": customer,
         "segments": [{"key": key, "name": key, "since": SINCE} for key in own],
         "segmentations": {"tier": {"key": tier, "name": tier, "since": SINCE}},
         "traits": traits,
-        "rev": 1,
     }
     return encode_view(content)
 

@@ -45,7 +45,7 @@ class Shop(MemoryStore):
     away = False
 
     async def show(self, customer: str, seq: int = 1) -> dict[str, Any]:
-        view = {"customer_id": customer, "segments": [], "seq": seq, "rev": seq}
+        view = {"rev": seq, "customer_id": customer, "segments": [], "seq": seq}
         await self.write_views({customer: encode_view(view)})
         return view
 

@@ -38,11 +38,11 @@ def view_of(customer: str, *own: str, **sets: str) -> tuple[int, bytes]:
     """Return a view of a customer who is in these segments."""
     return encode_view(
         {
+            "rev": 1,
             "customer_id": customer,
             "segments": [{"key": key, "name": key, "since": SINCE} for key in own],
             "segmentations": {owner: {"key": key, "name": key, "since": SINCE} for owner, key in sets.items()},
             "traits": {"email": f"{customer}@shop.example"},
-            "rev": 1,
         }
     )
 
