@@ -306,8 +306,12 @@ class Engine:
                     break
             else:
                 break
-        # nearly always another unit's due instant is still the first one: to look at all of them is not needed
-        profile.due = (min(dues.values()) if dues else NEVER) if stale else lowest
+        if stale:  # else another unit's due instant is still the first one, as nearly always
+            lowest = NEVER
+            for due in dues.values():
+                if due < lowest:  # noqa: PLR1730
+                    lowest = due
+        profile.due = lowest
         return found
 
     def _order(self, units: int) -> list[tuple[int, Check | None, int]]:
