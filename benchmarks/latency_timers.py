@@ -55,7 +55,7 @@ class TimerRounds:
     async def _measure(
         self, site: Site, program: Program, name: str, count: int, spread_s: float, *, beside: bool = False
     ) -> None:
-        run = f"t{len(self.cases)}r{len(self.cases[name])}"
+        run = f"t{sum(map(len, self.cases.values()))}"
         lead_s = _LEAD_S + count * _LEAD_S_A_CUSTOMER
         load = Timers(run, count, WITHIN_S, time.time() + lead_s, spread_s)
         events = int(BESIDE * (lead_s + spread_s + 2))

@@ -12,13 +12,13 @@ import msgspec
 class Mark(msgspec.Struct, frozen=True):
     """At `at_s` (monotonic, the same clock in every process) `events` were done and `cpu_s` used by the process."""
 
-    name: Literal["begin", "end"]
+    name: Literal["ready", "begin", "end"]
     events: int
     at_s: float
     cpu_s: float
 
     @classmethod
-    def take(cls, name: Literal["begin", "end"], events: int) -> None:
+    def take(cls, name: Literal["ready", "begin", "end"], events: int) -> None:
         """Print a mark of this moment."""
         mark = cls(name, events, time.monotonic(), time.process_time())
         os.write(1, msgspec.json.encode(mark) + b"\n")  # Faust puts a logger in the place of sys.stdout

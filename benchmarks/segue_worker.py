@@ -4,7 +4,8 @@
 
 PREFIX is the topics' prefix and, without its dot, the app id. ENDS is JSON: partition -> the offset after the last of
 its events. Prints a mark when its first chunk is applied, and one when all of its partitions are applied and their
-changes published. It is what `segue worker` is, but for the end.
+changes published. It is what `segue worker` is, but for the end; one of several also prints a mark when it is ready,
+and begins with a line on its standard input: one that came late would find nothing to do.
 """
 
 from __future__ import annotations
@@ -98,6 +99,9 @@ def main() -> None:
     if given.form not in {None, engine_form()}:
         sys.exit(f"the engine is {engine_form()}, and {given.form} was asked for")
     ends = {int(partition): end for partition, end in given.ends.items()}
+    if given.beside:
+        Mark.take("ready", 0)
+        sys.stdin.readline()
     job = work(worker_settings(given), given.rules, ends, beside=given.beside)
     if given.profile is None:
         serve(job, "warning")

@@ -143,10 +143,10 @@ async def _measure(
     def seen(mark: Mark) -> Seen:
         return Seen(mark, cpu_s(broker), cpu_s(store) if store is not None else 0.0)
 
-    done = asyncio.Barrier(len(commands))
+    ready, done = asyncio.Barrier(len(commands)), asyncio.Barrier(len(commands))
     try:
         async with asyncio.timeout(LONGEST_S), asyncio.TaskGroup() as group:
-            runs = [group.create_task(_run(command, environ, seen, done)) for command in commands]
+            runs = [group.create_task(_run(command, environ, seen, ready, done)) for command in commands]
     except* Failed as failed:
         raise failed.exceptions[0] from None
     except* TimeoutError:
@@ -156,9 +156,16 @@ async def _measure(
 
 
 async def _run(
-    command: Sequence[str], environ: Mapping[str, str], seen: Callable[[Mark], Seen], done: asyncio.Barrier
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    seen: Callable[[Mark], Seen],
+    ready: asyncio.Barrier,
+    done: asyncio.Barrier,
 ) -> dict[str, Seen]:
-    """Run one process to its end, which it may put off until the others are done, too: then its input ends."""
+    """Run one process to its end.
+
+    It may put off its beginning until the others are ready (it then gets a line), and its end until they are done.
+    """
     marks: dict[str, Seen] = {}
     with tempfile.TemporaryFile() as errors:
         process = await asyncio.create_subprocess_exec(
@@ -176,6 +183,10 @@ async def _run(
                 if not line.startswith(b'{"name":'):  # Faust prints a banner, too
                     continue
                 mark = msgspec.json.decode(line, type=Mark)
+                if mark.name == "ready":
+                    await ready.wait()
+                    process.stdin.write(b"\n")
+                    continue
                 marks[mark.name] = seen(mark)
                 if mark.name == "end":
                     await done.wait()
