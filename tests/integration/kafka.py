@@ -88,6 +88,7 @@ class ApacheKafka(Child):
             "group.min.session.timeout.ms": "1000",  # 6 s by default; so long a killed worker keeps its partitions
             "broker.session.timeout.ms": "3000",  # 9 s by default; so long a broker that was killed waits to come back
             "broker.heartbeat.interval.ms": "500",
+            "log.retention.ms": "-1",  # events with times of last year would go at the next look, every 5 minutes
             "auto.create.topics.enable": "false",  # a test that forgets to create its topic is to fail
         }
 
