@@ -94,9 +94,9 @@ class Engine:
         self._gates = [_gate(self.units, unit) for unit in self.units]
         # units as they are shown: segments of their own before segmentations, by key; and each unit's place among them
         indexed = [(unit.segmentation is not None, unit.key, index) for index, unit in enumerate(self.units)]
-        self._shown = sorted(indexed)
+        self._listed = sorted(indexed)
         self._places = [0] * len(indexed)
-        for place, (_, _, index) in enumerate(self._shown):
+        for place, (_, _, index) in enumerate(self._listed):
             self._places[index] = place
         self._samplings = [Sampling(unit, self.scorers) if isinstance(unit, ModelUnit) else None for unit in self.units]
         self._models = [sampling for sampling in self._samplings if sampling is not None]
@@ -232,7 +232,7 @@ class Engine:
 
     def _inside(self, profile: Profile) -> list[tuple[bool, str, int]]:
         """Return the units that the customer is in, as they are shown: whether a segmentation, the key, the index."""
-        return [self._shown[place] for place in sorted([self._places[index] for index in profile.levels])]
+        return [self._listed[place] for place in sorted([self._places[index] for index in profile.levels])]
 
     def _note(self, profile: Profile, event: Event) -> int:
         for model in self._models:

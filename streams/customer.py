@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rules.durations import format_duration
 from rules.features import NEVER
 from rules.membership import SegmentUnit
+from streams.changes import full_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def memberships(engine: Engine, profile: Profile, t: int) -> list[Membership]:
     found = []
     for index, level in profile.levels.items():
         unit = engine.units[index]
-        name = level[0] if unit.segmentation is None else f"{unit.segmentation}.{level[0]}"
+        name = full_name(unit.segmentation, level[0])
         because = why_in(unit, profile, level, t)
         title = unit.names.get(level[0], level[0])  # the ruleset they stand under may have had other segments
         found.append((unit.segmentation is not None, Membership(name, title, level[1], because)))

@@ -14,7 +14,7 @@ import orjson
 from rules.dates import parse_timestamp
 from rules.errors import UnknownFormat
 from state.history import Seen
-from streams.changes import id_of
+from streams.changes import full_name, id_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def seen(app_id: str, value: bytes) -> Seen:
     if emitted_ms is None:
         message = f"a change went out at {found.emitted_at!r}, which is no instant"
         raise UnknownFormat(message)
-    name = found.segment if found.segmentation is None else f"{found.segmentation}.{found.segment}"
+    name = full_name(found.segmentation, found.segment)
     head = _head(app_id, found.customer_id, found)
     entry = value.removeprefix(head)
     if b"\n" in entry or not entry.startswith((_FIRST, _WHOLE)):
