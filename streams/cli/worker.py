@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
 _PAUSE_S = 0.5
 
 _REPLICAS = "SEGUE_REDIS_REPLICAS=1 has each commit wait for a replica"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from streams.child import POLL_S, Child
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 SEGUE = Path(sys.executable).with_name("segue")
 TAKEN = re.compile(r"partition (\d+): taken over \(epoch (\d+)\)")
-SETTLED_S = 30.0
 
 
 class WorkerProcess(Child):
@@ -150,11 +150,11 @@ class Crew:
 
     async def until(self, met: Callable[[], bool], what: str) -> None:
         """Wait until it is; raises `TimeoutError` with what was waited for."""
-        deadline = time.monotonic() + SETTLED_S
+        deadline = time.monotonic() + PATIENCE_S
         while not met():
             self.check()
             if time.monotonic() > deadline:
-                message = f"waited {SETTLED_S:g} s for {what}; the logs are in {self.logs}"
+                message = f"waited {PATIENCE_S:g} s for {what}; the logs are in {self.logs}"
                 raise TimeoutError(message)
             await asyncio.sleep(0.05)
 
@@ -170,9 +170,9 @@ class Crew:
 
     async def refusal(self, worker: WorkerProcess) -> str:
         """Wait until a worker ends by itself, with an error; return the last line it said, and forget the worker."""
-        deadline = time.monotonic() + SETTLED_S
+        deadline = time.monotonic() + PATIENCE_S
         while worker.runs:
-            assert time.monotonic() < deadline, f"it goes on for {SETTLED_S:g} s; its log is {worker.log}"
+            assert time.monotonic() < deadline, f"it goes on for {PATIENCE_S:g} s; its log is {worker.log}"
             await asyncio.sleep(POLL_S)
         assert worker.fell, f"it ended because it was told to; its log is {worker.log}"
         assert worker.status not in {None, 0}, f"it ended well; its log is {worker.log}"

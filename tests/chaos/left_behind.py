@@ -12,6 +12,7 @@ from state.connect import Link
 from state.engine import Engine
 from state.keys import Keys
 from state.scans import scan_all
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.chaos.verdict import Expected
 
 MOST_SHOWN = 10
-ANSWER_S = 10.0
 
 
 async def left_behind(scene: Scene, expected: Expected) -> AsyncIterator[str]:
@@ -84,7 +84,7 @@ async def _orphans(scene: Scene, expected: Expected) -> AsyncIterator[str]:
     for partition in range(scene.settings.partitions):
         wanted |= {name(partition) for name in (keys.head, keys.due, keys.outbox, keys.sizes, keys.views)}
         wanted |= {keys.profile_prefix(partition) + customer for customer in expected.profiles.get(partition, {})}
-    link, cursor, found = Link(scene.settings.redis, ANSWER_S), 0, set()
+    link, cursor, found = Link(scene.settings.redis, PATIENCE_S), 0, set()
     while True:
         cursor, some = await scan_all(link, keys.everything, cursor, 1_000)
         found |= {key.decode() for key in some}

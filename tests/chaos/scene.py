@@ -38,7 +38,7 @@ SEED = os.environ.get("SEGUE_CHAOS_SEED", "")
 RATE = float(os.environ.get("SEGUE_CHAOS_RATE", "400"))
 """Events a second."""
 
-SETTLE_S = 20.0
+SETTLE_S = 40.0
 """How long workers that have something to say may say nothing: longer than any timer of the rules runs."""
 
 HOUR_MS = 3_600_000

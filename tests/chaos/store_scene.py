@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from tests.chaos.driver.wire import State, Wire
 from tests.chaos.scene import SEED, Scene, make_scene
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
-
-WITHIN_S = 30.0
 
 
 @dataclass
@@ -88,7 +87,7 @@ def remove_data(valkey: EmbeddedValkey) -> None:
 
 async def until_so(met: Callable[[], Awaitable[bool]], what: str) -> None:
     """Wait until it is so."""
-    deadline = time.monotonic() + WITHIN_S
+    deadline = time.monotonic() + PATIENCE_S
     while not await met():
-        assert time.monotonic() < deadline, f"waited {WITHIN_S:g} s for {what}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S:g} s for {what}"
         await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.chaos.scene import Scene
     from tests.integration.conftest import Broker
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 * TIMES)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300 * TIMES)]
 
 
 async def kill_a_worker(scene: Scene) -> None:

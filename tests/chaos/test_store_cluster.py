@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
 
-pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(180 * TIMES)]
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(300 * TIMES)]
 
 
 async def test_slots_move_and_a_master_dies_under_load(

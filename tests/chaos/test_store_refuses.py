@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.chaos.store_scene import StoreScene
     from tests.integration.conftest import Broker
 
-pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(180 * TIMES)]
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(300 * TIMES)]
 
 
 class OnSmallDisk(EmbeddedValkey):

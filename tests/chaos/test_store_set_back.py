@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.chaos.scene import Scene
     from tests.integration.conftest import Broker
 
-pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(180 * TIMES)]
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.timeout(300 * TIMES)]
 
 LOST = re.compile(
     r"^partition \d+: \S+ holds changes up to commit \d+, the store knows only \d+: it lost what it had "

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from streams.child import HOST, free_port
 from tests.chaos.driver.wire import State, Wire
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,12 +46,12 @@ class Line:
         self.writer.write(data)
 
     async def hears(self, wanted: bytes) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert await self.reader.readexactly(len(wanted)) == wanted
 
     async def is_dead(self) -> None:
         with contextlib.suppress(OSError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await self.reader.read() == b""
 
     async def hears_nothing(self) -> None:

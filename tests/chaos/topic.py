@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tests.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     Record = ConsumerRecord[bytes | None, bytes | None]
 
-DEADLINE_S = 20.0
 QUIET_MS = 100
 ENOUGH_S = 0.5
 
@@ -54,12 +55,12 @@ class Topic:
         self._consumer.assign(self._places)  # anew, to forget where the partitions ended when last looked at
         for place in self._places:
             self._consumer.seek(place, self.ends[place.partition])
-        async with asyncio.timeout(DEADLINE_S) as deadline:
+        async with asyncio.timeout(PATIENCE_S) as deadline:
             there_s: float | None = None
             while there_s is None or time.monotonic() - there_s < ENOUGH_S:
                 came, at_end = await self._some(), await self._at_end()
                 if came and not at_end:
-                    deadline.reschedule(asyncio.get_running_loop().time() + DEADLINE_S)
+                    deadline.reschedule(asyncio.get_running_loop().time() + PATIENCE_S)
                 if at_end and not came:
                     return
                 if at_end and there_s is None:

@@ -18,6 +18,7 @@ from state.redis import RedisStore
 from streams.child import free_port
 from streams.http.serving import serving
 from tests.integration.pipeline import Pipeline, make_pipeline
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from rules.ruleset import Ruleset
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
-
-STARTED_S = 30.0
 
 
 @dataclass
@@ -93,7 +92,7 @@ async def _process(pipeline: Pipeline) -> AsyncIterator[int]:
     )
     assert process.stdout is not None
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), STARTED_S)
+        line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
         assert b"segue serves http://" in line, line + await process.stdout.read()
         yield process.pid
         process.send_signal(signal.SIGTERM)

@@ -16,6 +16,7 @@ from state.memory import MemoryStore
 from streams.app import build_app
 from streams.settings import Settings
 from streams.topics import Topics, create_topics
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -125,8 +126,8 @@ async def make_pipeline(
     return Pipeline(settings, **parts)
 
 
-async def until(met: Callable[[], bool], within_s: float = 20.0) -> None:
+async def until(met: Callable[[], bool]) -> None:
     """Wait until the condition is met."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(PATIENCE_S):
         while not met():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from streams.child import free_port
 from streams.embedded import EmbeddedValkey
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SLOTS = 16_384
 MASTERS = 3
 NODE_TIMEOUT_MS = 1_000
-WITHIN_S = 30.0
 
 
 class Node(EmbeddedValkey):
@@ -197,7 +197,7 @@ async def _is_linked(replica: Node) -> bool:
 
 async def until(met: Callable[[], Awaitable[bool]], what: str) -> None:
     """Wait until it is so."""
-    deadline = time.monotonic() + WITHIN_S
+    deadline = time.monotonic() + PATIENCE_S
     while not await met():
-        assert time.monotonic() < deadline, f"waited {WITHIN_S:g} s for {what}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S:g} s for {what}"
         await asyncio.sleep(0.02)

@@ -17,6 +17,7 @@ from state.change import Change
 from streams.changes import headers_of, make_entry, value_of
 from streams.http.serving import serving
 from streams.replay.sender import partition_of
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from streams.settings import Settings
     from tests.integration.pipeline import Pipeline
 
-HEARD_S = 40.0
 """A broker that was killed takes a while to be back."""
 
 
@@ -41,7 +41,7 @@ class Ear:
 
     async def next(self) -> ServerSentEvent:
         """Return the next event; a block without data only moves the id, as in a browser."""
-        async with asyncio.timeout(HEARD_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 event = await anext(self.events)
                 self.id = event.id
@@ -55,7 +55,7 @@ class Ear:
 
     async def ends(self) -> None:
         """Wait until the server ends it."""
-        async with asyncio.timeout(HEARD_S):
+        async with asyncio.timeout(PATIENCE_S):
             async for event in self.events:
                 self.id = event.id
 
@@ -68,7 +68,7 @@ async def hearing(
     headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
     headers |= {} if key is None else {"Authorization": f"Bearer {key}"}
     async with (
-        httpx.AsyncClient(base_url=url, timeout=HEARD_S, **options) as client,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, **options) as client,
         aconnect_sse(client, "GET", f"/v1/stream{query}", headers=headers) as source,
     ):
         assert source.response.status_code == 200, await source.response.aread()

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
 
-pytestmark = pytest.mark.timeout(120)
 
 FEATURES = {"orders": {"did": {"event": "Order Completed", "within": "90d"}}}
 TARGET = {"event": "Order Completed", "within": "30d"}

@@ -13,6 +13,7 @@ import redis.asyncio
 from aiokafka import AIOKafkaProducer
 
 from tests.integration.pipeline import track
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
 
-PATIENCE_S = 60
 RULES = "segments: [{key: seen, when: {did: {event: Seen}}}]"
-
-pytestmark = pytest.mark.timeout(240)
 
 
 class Deployment:

@@ -16,7 +16,7 @@ from streams.demo import cdnow
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.embedded]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from rules.load import load_text
 from tests.integration.http_server import http_server, worked
 from tests.integration.webhook_receiver import TO_THIS_MACHINE, marketing_tool
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ async def ran(command: str, environment: Mapping[str, str]) -> tuple[str, str]:
 
 async def history_there(http: HttpServer) -> None:
     """Wait until the history has every change: then each segment's size is what entered less what left."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found = (await http.client.get("/v1/segments", auth=(http.read_key, ""))).json()
             even = all(one["entered_24h"] - one["exited_24h"] == one["size"] for one in found["segments"])

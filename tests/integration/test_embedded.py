@@ -21,13 +21,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from rules.errors import ServiceError
 from streams.child import free_port
 from streams.embedded import EmbeddedBroker, EmbeddedValkey, embedded_services
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.integration.kafka import ApacheKafka
-
-GONE_S = 5.0
 
 
 async def write(address: str, topic: str, values: Sequence[bytes]) -> None:
@@ -41,7 +40,7 @@ async def read(address: str, topic: str, count: int) -> list[bytes]:
     async with AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="none") as consumer:
         consumer.assign([partition])
         consumer.seek(partition, 0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return [(await consumer.getone()).value for _ in range(count)]
 
 
@@ -64,7 +63,7 @@ def alive(pid: int) -> bool:
 
 
 async def wait_until_gone(pids: Sequence[int], folders: Sequence[Path]) -> None:
-    deadline = monotonic() + GONE_S
+    deadline = monotonic() + PATIENCE_S
     while any(map(alive, pids)) or any(folder.exists() for folder in folders):
         assert monotonic() < deadline, f"still there: {list(filter(alive, pids))}, {[f for f in folders if f.exists()]}"
         await asyncio.sleep(0.02)
@@ -134,7 +133,7 @@ async def test_nothing_is_left_after_a_cancel() -> None:
             await asyncio.sleep(60)
 
     task = asyncio.create_task(work())
-    running = await asyncio.wait_for(up, 20)
+    running = await asyncio.wait_for(up, PATIENCE_S)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -164,12 +163,12 @@ async def test_nothing_outlives_a_parent_that_is_killed(how: signal.Signals) -> 
         sys.executable, "-c", textwrap.dedent(PARENT), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     assert parent.stdout is not None
-    words = (await asyncio.wait_for(parent.stdout.readline(), 20)).decode().split()
+    words = (await asyncio.wait_for(parent.stdout.readline(), PATIENCE_S)).decode().split()
     pids, folders = [int(word) for word in words[:2]], [Path(word) for word in words[2:]]
     assert all(map(alive, pids))
     assert all(folder.exists() for folder in folders)
     parent.send_signal(how)
-    await asyncio.wait_for(parent.wait(), 20)
+    await asyncio.wait_for(parent.wait(), PATIENCE_S)
     await wait_until_gone(pids, folders)
 
 

@@ -17,15 +17,15 @@ import pytest
 from httpx_sse import aconnect_sse
 
 from streams.child import free_port
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.embedded]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PATIENCE_S = 40.0
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ from streams.producers import stop_producer
 from streams.settings import Settings
 from streams.tail import TailReader
 from streams.topics import Topics, create_topics
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from streams.fence import Right
@@ -33,7 +34,7 @@ def settings(broker: Broker, topic_prefix: str, app_id: str) -> Settings:
 
 async def write(right: Right, topic: str, value: bytes) -> None:
     await right.check()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await right.producer.send_and_wait(topic, value, partition=0)
 
 
@@ -80,7 +81,7 @@ async def test_all_that_a_former_owner_wrote_is_below_the_watermark_of_the_take_
         await asyncio.sleep(0.05)
         owner = await fence.own(0, 2)
         end = (await tail.read(0, 0)).end
-        assert 0 <= await asyncio.wait_for(writing, 10) < end
+        assert 0 <= await asyncio.wait_for(writing, PATIENCE_S) < end
         await former.close()
         await owner.close()
 
@@ -129,7 +130,7 @@ async def test_a_producer_that_cannot_deliver_stops_all_the_same(settings: Setti
     await broker.kill()
     try:
         undelivered = await producer.send(topic, b"never", partition=0)
-        await asyncio.wait_for(stop_producer(producer), 10)
+        await asyncio.wait_for(stop_producer(producer), PATIENCE_S)
         with pytest.raises(KafkaError):
             await asyncio.wait_for(undelivered, 1)
         del undelivered

@@ -90,7 +90,6 @@ async def views(http: HttpServer, seq: int) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("killed", [False, True], ids=["all live", "a worker is killed"])
 async def test_an_order_is_heard_of_everywhere(
     broker: Broker, valkey: EmbeddedValkey, topic_prefix: str, app_id: str, *, killed: bool

@@ -14,6 +14,7 @@ from streams.child import free_port
 from streams.http.guard import MAX_HEAD_BYTES
 from streams.http.listen import listening
 from streams.settings import Settings
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,7 +56,7 @@ async def talk(port: int, *pieces: bytes, pause_s: float = 0.0) -> bytes:
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(pause_s)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await reader.read()
     except ConnectionResetError:
         return b"reset"
@@ -158,7 +159,7 @@ async def test_too_many_connections_are_turned_away_and_come_again() -> None:
         assert b"retry-after: 1" in received
         held[0][1].close()
         await held[0][1].wait_closed()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while OK not in await talk(port, GET[:-2] + b"Connection: close\r\n\r\n"):
                 pass
         for _, writer in held[1:]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.integration.http_server import HttpServer
 
 # whichever broker stands behind it, and one is enough
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.embedded]
 
 BOUND_MIB = 400
 """Over what the process has at rest: 64 MiB in flight, 16 of strangers', one large body taken apart, buffers."""

@@ -13,6 +13,7 @@ import pytest
 from streams.http.serving import serving
 from tests.integration.http_server import http_server
 from tests.integration.pipeline import make_pipeline
+from tests.patience import PATIENCE_S
 from tests.unit.http_fakes import is_flat
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Broker
     from tests.integration.kafka import ApacheKafka
 
-pytestmark = pytest.mark.timeout(120)
 
 SEGUE = (sys.executable, "-c", "from streams.cli import main; main()")
 
@@ -31,7 +31,7 @@ def track(number: int) -> dict[str, str]:
 
 async def sent(client: httpx.AsyncClient, number: int) -> None:
     """Send an event as an SDK does: again and again, until it is taken."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while (answer := await client.post("/v1/track", json=track(number))).status_code != 200:
             is_flat(answer, 503, "broker_away")
             assert int(answer.headers["retry-after"]) >= 1
@@ -98,7 +98,7 @@ async def test_keys_are_made_listed_and_revoked(
         assert key not in listed
         assert "revoked" in await keys("revoke", "--name", "shop")
         assert "no key" in await keys("revoke", "--name", "shop", expect=1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (answer := await http.client.post("/v1/track", json=track(2), auth=(key, ""))).status_code == 200:
                 pass
         is_flat(answer, 401, "wrong_key")

@@ -26,6 +26,7 @@ from streams.http.serving import serving
 from streams.topics import create_topics, delete_topics
 from tests.integration.http_server import http_server, worked
 from tests.integration.pipeline import make_pipeline, track
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,7 +44,6 @@ segments:
 segmentations:
   - {key: stage, segments: [twice], otherwise: visitor}
 """)
-READ_S = 40.0
 NOON_MS = 1_772_366_400_000
 
 
@@ -51,7 +51,7 @@ async def got(http: HttpServer, path: str, met: Callable[[Any], bool]) -> Any:
     """Ask with the read key until the answer is as it should be."""
     content = None
     try:
-        async with asyncio.timeout(READ_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 answer = await http.client.get(path, auth=(http.read_key, ""))
                 content = answer.json()

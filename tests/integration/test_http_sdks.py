@@ -14,6 +14,7 @@ from segment.analytics.client import Client as Segment
 from tests.integration.http_server import http_server
 from tests.integration.node_sdk import node_folder
 from tests.integration.pipeline import SEEN
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from streams.embedded import EmbeddedValkey
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 KINDS = ["identify", "track", "page", "screen", "group", "alias"]
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def send_all(sdk: type[Segment | Rudder], url: str, key: str, user: str, **options: Any) -> list[Any]:
@@ -94,7 +93,7 @@ async def test_a_shop_that_sends_with_an_sdk_gets_its_segments(
 ) -> None:
     async with http_server(broker, valkey, topic_prefix, app_id, rules=SEEN) as http, http.pipeline.worker():
         await asyncio.to_thread(send_all, Segment, http.url, http.write_key, "p1")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not (changes := await http.pipeline.changes()):
                 pass
         assert ("p1", "seen") in {(change["customer_id"], change["segment"]) for change in changes}

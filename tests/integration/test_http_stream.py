@@ -22,6 +22,7 @@ from tests.integration.http_server import http_server, worked
 from tests.integration.pipeline import make_pipeline
 from tests.integration.sse import append, deaf, hearing, on_services
 from tests.integration.test_http_hostile import fuzz
+from tests.patience import PATIENCE_S
 from tests.unit.http_fakes import is_flat
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ async def test_who_takes_nothing_is_cut_off_and_the_others_hear_all(
         assert sorted(await ear.numbers(150)) == list(range(150))
         await appending
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while 'segue_stream_ended_total{reason="slow"} 20.0' not in (await client.get("/metrics")).text:
                 pass
         for writer in slow:

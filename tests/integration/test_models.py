@@ -15,6 +15,7 @@ from streams.clocks import StreamClock
 from streams.topics import create_topics, delete_topics
 from tests.integration.pipeline import Pipeline, make_pipeline, until
 from tests.integration.school import days, distinct, newest, records, rules, samples, snapshots
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,7 +42,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def learned(pipeline: Pipeline, worker: Worker) -> None:
     """Wait until everything on the topic is learned, and in a snapshot."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             await until(lambda: worker.unlearned == 0)
             definition = worker.parts.definitions.active.engine.ruleset.models[0].definition
@@ -220,7 +221,7 @@ async def test_a_failure_of_learning_does_not_stop_the_changes(make: Make, monke
 async def test_models_want_their_topics_and_others_do_not(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     pipeline = await make()
     await delete_topics(pipeline.settings)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len(await create_topics(pipeline.settings, models=False)) < 3:  # noqa: ASYNC110 - Kafka removes in a while
             await asyncio.sleep(0.1)
     with pytest.raises(TopicError, match="training-samples: there is no such topic; `segue topics` creates it"):

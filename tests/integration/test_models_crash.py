@@ -17,6 +17,7 @@ from streams.samples import feature_names
 from tests.integration.pipeline import Pipeline, make_pipeline, track
 from tests.integration.school import days, distinct, newest, rules, samples, snapshots
 from tests.integration.worker_processes import WorkerProcess
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +44,7 @@ async def pipeline(broker: Broker, topic_prefix: str, app_id: str) -> Pipeline:
 
 async def in_the_end(pipeline: Pipeline) -> Snapshot:
     """Return the newest snapshot once it has every sample of the topic."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             last, found = await newest(pipeline), distinct(await samples(pipeline))
             if last is not None and last.samples == len(found):
@@ -121,7 +122,7 @@ async def test_a_crash_around_a_snapshot(pipeline: Pipeline, nth: int, *, after:
     async with pipeline.worker(clock=CLOCK) as worker:
         point = Point(worker, pipeline.topics.models, nth, after=after)
         ends = await pipeline.send(days(12))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await point.reached.wait()
         training: Training = worker._training  # noqa: SLF001 - what is to crash
         await training.stop()

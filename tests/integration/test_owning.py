@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Broker
 
 PARTITIONS = 4
-GIVEN_OUT_S = 60.0  # a group on either broker takes a few sessions to come to rest
 
 
 class Owner:
@@ -55,14 +54,12 @@ async def test_partitions_are_shared_and_go_to_who_stays(broker: Broker, topic_p
         return owning(pipeline.settings, "work", pipeline.topics.changes, owner.run)
 
     async with own(one):
-        await until(lambda: one.working == everything, GIVEN_OUT_S)
+        await until(lambda: one.working == everything)
         async with own(two):
-            await until(
-                lambda: bool(one.working and two.working and one.working | two.working == everything), GIVEN_OUT_S
-            )
+            await until(lambda: bool(one.working and two.working and one.working | two.working == everything))
             assert not one.working & two.working
         assert not two.working
-        await until(lambda: one.working == everything, GIVEN_OUT_S)
+        await until(lambda: one.working == everything)
     assert not one.working
 
 
@@ -71,7 +68,7 @@ async def test_work_that_fails_begins_again(broker: Broker, topic_prefix: str, a
     owner = Owner()
     owner.failing = 3
     async with owning(pipeline.settings, "work", pipeline.topics.changes, owner.run):
-        await until(lambda: owner.working == {0}, GIVEN_OUT_S)
+        await until(lambda: owner.working == {0})
     assert owner.begun == [0, 0, 0, 0]
 
 
@@ -94,4 +91,4 @@ async def test_the_broker_may_come_later_and_its_topics_later_still(
         async with EmbeddedBroker(port=port):
             await until(lambda: "there is no such topic" in caplog.text)
             await create_topics(settings)
-            await until(lambda: owner.working == {0, 1}, GIVEN_OUT_S)
+            await until(lambda: owner.working == {0, 1})

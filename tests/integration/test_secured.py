@@ -34,17 +34,17 @@ from tests.integration.pipeline import track
 from tests.integration.secured_kafka import PASSWORDS, Acl, SecuredKafka, acls_of
 from tests.integration.tls_front import tls_front
 from tests.integration.webhook_receiver import marketing_tool
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from streams.settings import Settings
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="module")]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 REDIS_PASSWORD = "redis-secret"  # noqa: S105 - of a server that lives as long as the test
-PATIENCE_S = 60
 PARTITIONS = 2
 MUTUAL = {
     "SEGUE_BROKER": "{mutual}",

@@ -18,6 +18,7 @@ from state.redis import RedisStore
 from streams.embedded import EmbeddedValkey
 from tests.conformance.store import everything, take_over, with_content
 from tests.integration.flaky import Fault, FlakyProxy
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -251,10 +252,10 @@ async def test_what_was_acknowledged_survives_kills(appendfsync: Literal["always
         assert await store.load(7, [f"c{index}" for index in range(len(kept))]) == [b"x" * 300] * len(kept)
 
 
-async def until(happened: object, within_s: float = 20) -> None:
+async def until(happened: object) -> None:
     """Wait until it has happened."""
     assert callable(happened)
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + PATIENCE_S
     while not happened():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)

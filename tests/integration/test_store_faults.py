@@ -17,6 +17,7 @@ from state.connect import REPLY_TIMEOUT_S
 from state.redis import RedisStore
 from tests.conformance.store import Tenure, everything, take_over, with_content
 from tests.integration.flaky import Fault, FlakyProxy
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -266,8 +267,8 @@ async def test_an_activation_whose_reply_was_lost_counts_once(shaky: RedisStore,
 
 
 async def test_a_wrong_password_is_told_at_once_and_not_shown(valkey: EmbeddedValkey, app_id: str) -> None:
-    store = RedisStore(f"redis://user:secret@{valkey.address}/0", app_id, patience_s=60)
-    async with asyncio.timeout(5):
+    store = RedisStore(f"redis://user:secret@{valkey.address}/0", app_id, patience_s=10 * PATIENCE_S)
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(AccessError, match="correct the user in SEGUE_REDIS and its password") as caught:
             await store.start()
     assert "secret" not in str(caught.value)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from streams.embedded import EmbeddedValkey
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.embedded]
 
 IDS = [f"c{number}" for number in range(200)]
 

@@ -56,7 +56,7 @@ async def test_a_worker_ends_with_what_is_to_be_done(
     worker = WorkerProcess(environment, tmp_path / "worker.log")
     try:
         await worker.start()
-        await until(lambda: not worker.runs, within_s=60)
+        await until(lambda: not worker.runs)
     finally:
         worker.close()
     last = worker.log.read_text().splitlines()[-1]

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from tests.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SEGUE = (sys.executable, "-c", "from streams.cli import main; main()")
-PATIENCE_S = 40
 
 RULES = """\
 segments:
@@ -34,7 +35,6 @@ segments:
 
 pytestmark = [
     pytest.mark.embedded,  # `segue up` brings its own broker
-    pytest.mark.timeout(240),
 ]
 
 

@@ -14,6 +14,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 from rules.errors import ServiceError
 from streams.app import build_app
 from tests.integration.pipeline import make_pipeline, track, until
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from streams.worker import Worker
@@ -45,7 +46,7 @@ def fail_once(worker: Worker, method: str, error: KafkaError) -> asyncio.Event:
 
 async def applied(pipeline: Pipeline, ends: dict[int, int]) -> None:
     """Wait until some worker has applied all before these offsets."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         for partition, end in ends.items():
             while (await pipeline.store.head(partition)).offset < end:  # noqa: ASYNC110 - a store has no events
                 await asyncio.sleep(0.05)
@@ -60,9 +61,9 @@ async def test_an_odd_answer_of_the_coordinator_passes(
         await first.applied(await pipeline.send([("c1", track("c1", 1))], partition=0))
         failed = fail_once(first, method, KafkaError("UnknownError"))
         async with pipeline.worker() as second:  # so that the group is joined again
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await failed.wait()
-            await until(lambda: len(first.partitions) == len(second.partitions) == 1, within_s=40)
+            await until(lambda: len(first.partitions) == len(second.partitions) == 1)
             for partition in (0, 1):
                 await applied(pipeline, await pipeline.send([("c1", track("c1", 2))], partition=partition))
             assert first.failure is None
@@ -78,7 +79,7 @@ async def test_a_leader_that_has_not_heard_of_the_topic_gives_nobody_nothing(
         right, asked = cluster.partitions_for_topic, itertools.count()
         cluster.partitions_for_topic = lambda topic: right(topic) if next(asked) else None
         async with pipeline.worker() as second:
-            await until(lambda: len(first.partitions) == len(second.partitions) == 1, within_s=40)
+            await until(lambda: len(first.partitions) == len(second.partitions) == 1)
             assert next(asked) > 1
 
 
@@ -88,7 +89,7 @@ async def test_an_answer_that_no_patience_mends_ends_the_worker(broker: Broker, 
         await until(lambda: len(worker.partitions) == 2)
         fail_once(worker, "_do_heartbeat", GroupAuthorizationFailedError(app_id))
         with pytest.raises(ServiceError, match=app_id):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await worker.run()
 
 
@@ -103,7 +104,7 @@ async def test_a_fetcher_that_died_ends_the_worker(broker: Broker, topic_prefix:
 
         consumer_of(worker)._fetcher._get_actions_per_node = stumble
         with pytest.raises(ServiceError, match="during data retrieval"):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await worker.run()
 
 
@@ -119,5 +120,5 @@ async def test_a_spare_worker_waits_for_its_turn_for_as_long_as_it_takes(
         consumer_of(spare)._subscription._last_fetch_ended = time.monotonic() - 86_400
         await asyncio.sleep(pipeline.settings.session_timeout / 3_000)  # two heartbeats
         await exits[busy].aclose()
-        await until(lambda: bool(spare.partitions), within_s=40)
+        await until(lambda: bool(spare.partitions))
         await applied(pipeline, await pipeline.send([("c1", track("c1", 1))], partition=0))

@@ -15,6 +15,7 @@ from streams.health import backlogs, faults_of_life, faults_of_work, services_aw
 from streams.inquiry import Found, ask
 from streams.watch import Stall
 from tests.integration.pipeline import make_pipeline, track, until
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from state.store import Commit
@@ -42,13 +43,13 @@ class HangingStore(MemoryStore):
 async def looks(worker: Worker, more: int) -> None:
     """Wait until the watchdog has looked so often again."""
     end = worker.watchdog.looks + more
-    await until(lambda: worker.watchdog.looks >= end, within_s=60)
+    await until(lambda: worker.watchdog.looks >= end)
 
 
 async def stall_of(worker: Worker) -> str:
     """Return what the worker ends with."""
     with pytest.raises(Stall) as raised:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await worker.run()
     return str(raised.value)
 

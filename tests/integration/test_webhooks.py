@@ -19,6 +19,7 @@ from streams.http.webhooks.post import AT_ONCE
 from streams.http.webhooks.schedule import FAILING_MS, STEPS_S
 from tests.integration.pipeline import Pipeline, track, until
 from tests.integration.webhook_site import changes_of, webhook_site
+from tests.patience import PATIENCE_S
 from tests.unit.webhook_fakes import START_MS, DrivenClock, change_of, endpoint_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 async def failed(site: WebhookSite, attempts: int, endpoint: str = "ep_1") -> None:
     """Wait until so many attempts at an endpoint failed and are written down: now the clock may go on."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while (await site.deliveries.standing(endpoint)).again != attempts:  # noqa: ASYNC110 - Redis tells nobody
             await asyncio.sleep(0.01)
 
@@ -137,7 +138,7 @@ async def test_gone_disables_and_enabling_goes_on_where_it_was_or_now(
         async with site.delivering() as deliveries:
 
             async def gone(count: int) -> None:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_S):
                     while (await site.endpoints.get("ep_1")).disabled != "gone":  # noqa: ASYNC110 - Redis tells nobody
                         await asyncio.sleep(0.02)
                 assert len(site.sender.seen) == count
@@ -268,7 +269,7 @@ async def test_one_that_fails_for_five_days_is_disabled(
             await site.write(changes_of(1, 2))
             # ten attempts of the first take three days; the second fails on
             await clock.drive(lambda: clock.now_ms() >= START_MS + FAILING_MS)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while (await site.endpoints.get("ep_1")).enabled:  # noqa: ASYNC110 - Redis tells nobody
                     await asyncio.sleep(0.02)
         found = await site.endpoints.get("ep_1")
@@ -296,7 +297,7 @@ async def test_removing_an_endpoint_leaves_no_key(
                 await deliveries.remove("ep_gone")
                 await site.write([change_of("c0", 3)])
                 await until(lambda: len(site.sender.at("ep_stays")) == 9)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_S):
                     while await keys():  # noqa: ASYNC110 - Redis tells nobody
                         await asyncio.sleep(0.02)
             with pytest.raises(UnknownEndpoint):
@@ -338,7 +339,7 @@ segmentations: [{key: stage, segments: [buyer], otherwise: visitor}]
         async with pipeline.worker():
             await pipeline.send((f"c{number}", track(f"c{number}", 1)) for number in range(50))
             await pipeline.send((f"c{number}", track(f"c{number}", 2, event="Bought")) for number in range(30))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while (await store.sizes([0, 1])).get("stage.buyer") != 30:  # noqa: ASYNC110 - Redis tells nobody
                     await asyncio.sleep(0.02)
             given = endpoint_of("ep_1", segments=("buyer",), traits=("email",), max_waiting=20)

@@ -15,6 +15,7 @@ from streams.child import free_port
 from tests.integration.test_webhooks import in_order
 from tests.integration.webhook_receiver import TO_THIS_MACHINE, MarketingTool, marketing_tool
 from tests.integration.webhook_site import changes_of, webhook_site
+from tests.patience import PATIENCE_S
 from tests.unit.webhook_fakes import Attempt
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def serving_webhooks(settings: Settings) -> AsyncIterator[asyncio.subproce
     )
     assert process.stdout is not None
     try:
-        assert b"segue serves http://" in await asyncio.wait_for(process.stdout.readline(), 30)
+        assert b"segue serves http://" in await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
         yield process
     finally:
         if process.returncode is None:
@@ -76,7 +77,7 @@ async def test_two_processes_share_the_partitions_and_one_that_is_killed_loses_n
                 killed.kill()
                 tool.status = 200
         refused = 4  # and more, as they came
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while len({got.id for got in tool.got}) < len(changes):  # noqa: ASYNC110 - the test looks
                 await asyncio.sleep(0.05)
         await tool.wait_for(len(changes) + refused)

@@ -13,15 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streams.pulse import EXIT_CODE
 from tests.integration.pipeline import track
-from tests.integration.test_cli_worker import PATIENCE_S, RULES, Deployment
+from tests.integration.test_cli_worker import RULES, Deployment
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from streams.embedded import EmbeddedValkey
     from tests.integration.conftest import Broker
-
-pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from streams.clocks import live_clock
 from streams.replay.memory import MemoryLog
 from tests.integration.pipeline import Pipeline, make_pipeline, track
 from tests.integration.worker_processes import workers
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -62,7 +63,7 @@ def events(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 async def all_applied(pipeline: Pipeline, ends: dict[int, int]) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_S):
         for partition, end in ends.items():
             while (await pipeline.store.head(partition)).offset < end:  # noqa: ASYNC110 - another process works
                 await asyncio.sleep(0.05)

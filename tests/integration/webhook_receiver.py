@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from standardwebhooks import Webhook
 
+from tests.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -43,7 +45,7 @@ class MarketingTool:
 
     async def wait_for(self, count: int) -> list[Got]:
         """Return all that it got, once there are so many."""
-        async with asyncio.timeout(30), self._came:
+        async with asyncio.timeout(PATIENCE_S), self._came:
             await self._came.wait_for(lambda: len(self.got) >= count)
             return self.got
 

@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tests.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -29,7 +31,7 @@ class WorkerProcess:
 
     async def ready(self) -> None:
         assert self.process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert await self.process.stdout.readline() == b"ready\n"
 
     async def kill(self) -> None:
@@ -39,7 +41,7 @@ class WorkerProcess:
     async def terminate(self) -> Any:
         """Stop it gracefully; return what it says of its work."""
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             output, _ = await self.process.communicate()
         assert self.process.returncode == 0
         return json.loads(output.splitlines()[-1])

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from streams import pulse
 from streams.pulse import EXIT_CODE, Pulse
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     import pytest
-
-PATIENCE_S = 20
 
 
 class Process:

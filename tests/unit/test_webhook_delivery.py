@@ -19,6 +19,7 @@ from streams.http.webhooks.feed import Source
 from streams.http.webhooks.measures import WebhookMeasures
 from streams.http.webhooks.partition import PartitionWork, Tools
 from streams.http.webhooks.post import Post
+from tests.patience import PATIENCE_S
 from tests.unit.webhook_fakes import Attempt, DrivenClock, change_of, endpoint_of
 from tests.unit.webhook_memory import MemoryEndpoints, MemoryQueues, MemoryTopic
 
@@ -212,12 +213,12 @@ async def test_what_waits_and_how_far_behind_is_shown_of_every_endpoint() -> Non
     for _ in range(3):
         for customer in CUSTOMERS:
             scene.write(customer, hole=False)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while scene.works[-1].show() != {"ep_1": (0, 0), "ep_2": (4, 0)}:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)
     scene.endpoints.rows["ep_3"] = endpoint_of("ep_3", starts={0: 6})
     await scene.directories[-1].refresh()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while scene.works[-1].show().get("ep_3") != (6, 0):  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)
     assert scene.works[-1].show() == {"ep_1": (0, 0), "ep_2": (4, 8), "ep_3": (6, 0)}

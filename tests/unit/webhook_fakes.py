@@ -13,6 +13,7 @@ from state.change import Change
 from state.webhooks.endpoints import Endpoint
 from streams.changes import headers_of, make_entry, value_of
 from streams.http.webhooks.attempt import Outcome
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,9 +64,9 @@ class DrivenClock:
         while (next_ms := self.next_ms) is not None and next_ms <= self._now_ms:
             heapq.heappop(self._waiting)[2].set_result(None)
 
-    async def drive(self, met: Callable[[], bool], *, within_s: float = 30.0, quiet_s: float = 0.02) -> None:
+    async def drive(self, met: Callable[[], bool], *, quiet_s: float = 0.02) -> None:
         """Go from one instant at which something is due to the next, letting things settle, until this is met."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(PATIENCE_S):
             while not met():
                 await asyncio.sleep(quiet_s)
                 if not met() and (next_ms := self.next_ms) is not None:
