@@ -96,7 +96,8 @@ async def build_app(
         from_scratch=from_scratch,
         accept_rollback=accept_rollback,
     ) as parts:
-        worker = Worker(parts, chunk_app(settings, parts.topics.events, group or settings.app_id))
+        unbroken = isinstance(parts.fence, EpochFence)
+        worker = Worker(parts, chunk_app(settings, parts.topics.events, group or settings.app_id, unbroken=unbroken))
         with _calm_collector():
             try:
                 await worker.start()

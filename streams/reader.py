@@ -13,7 +13,9 @@ from rules.errors import ServiceError, TopicError
 from streams.broker_access import client_options
 from streams.broker_errors import kept_out, refused
 from streams.consumers import stop_consumer
+from streams.fence import has_producer_ids
 from streams.topics import count_partitions
+from streams.unbroken import Unbroken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -89,6 +91,7 @@ class TopicReader:
             max_partition_fetch_bytes=fetch_bytes,
         )
         self._places: list[TopicPartition] = []
+        self._unbroken: dict[int, Unbroken] | None = {} if settings.allow_create_time else None
 
     async def __aenter__(self) -> Self:
         """Connect, and stand at the beginning; raises `ServiceError`, or `TopicError` where there is no such topic."""
@@ -119,6 +122,8 @@ class TopicReader:
     def seek(self, partition: int, offset: int) -> None:
         """Read a partition on from an offset."""
         self._consumer.seek(TopicPartition(self._topic, partition), offset)
+        if self._unbroken is not None:
+            self._unbroken[partition] = Unbroken(offset)
 
     async def position(self, partition: int) -> int:
         """Return the next offset of a partition: it passes what is never handed out. Raises `ServiceError`."""
@@ -168,7 +173,22 @@ class TopicReader:
             raise OutOfRange(self._topic, {place.partition: offset for place, offset in offsets.items()}) from error
         except KafkaError as error:
             raise self._failed(error) from error
-        return [record for records in found.values() for record in records]
+        if self._unbroken is None:
+            return [record for records in found.values() for record in records]
+        return [record for place, records in found.items() for record in await self._without_hole(place, records)]
+
+    async def _without_hole(self, place: TopicPartition, records: Sequence[Record]) -> Sequence[Record]:
+        """Return what stands before the first hole in an embedded broker's fetch; the rest is read again."""
+        if self._unbroken is None:
+            return records
+        whole, hole = self._unbroken[place.partition].take(records)
+        if hole is None:
+            return whole
+        if await has_producer_ids(self._settings):  # Apache Kafka, whose holes are for good
+            self._unbroken = None
+            return records
+        self._consumer.seek(place, hole)
+        return whole
 
     async def follow(self) -> AsyncIterator[Sequence[Record]]:
         """Yield records as they come, now and then none, without end; raises as `some` does."""
@@ -215,7 +235,7 @@ class TopicReader:
         async with self._patience():
             begins = await self._consumer.beginning_offsets(self._places)
         for place, first in begins.items():
-            self._consumer.seek(place, first)
+            self.seek(place.partition, first)
         return {place.partition: int(first) for place, first in begins.items()}
 
     @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ offset commits stay Faust's. What changes:
   group's offset: Faust's own seeks are left out;
 - chunks carry the tenure that was reading when they were fetched, and a number;
 - records are made small where the client takes a fetch apart (`streams.record`);
+- what the embedded broker's fetches pass over is read again (`streams.unbroken`);
 - an error of the client (an offset out of range above all) goes to the listener, and the worker ends.
 
 This module, `streams.upkeep` and `streams.fence` lean on the insides of Faust (0.15.3) and aiokafka (0.14.0), pinned;
@@ -34,10 +35,11 @@ import streams.bootstrap  # noqa: F401 - for each client
 from rules.errors import Fenced
 from streams.chunk import Chunk
 from streams.record import small_record
+from streams.unbroken import Unbroken
 from streams.upkeep import is_passing, look_after
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     import aiokafka
 
@@ -77,9 +79,10 @@ class Wanted:
 class _Reading:
     """Who is reading a partition, in the consumer's thread."""
 
-    def __init__(self, tenure: int) -> None:
+    def __init__(self, tenure: int, offset: int, *, unbroken: bool) -> None:
         self.tenure = tenure
         self.numbers = itertools.count()
+        self.unbroken = Unbroken(offset) if unbroken else None
 
 
 class Fetched(OrderedDict[TP, Any]):
@@ -147,7 +150,11 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             if batch and (reading := self._reading.get(tp)) is not None
         }
 
-    def _chunks(self, tp: TP, reading: _Reading, records: list[Record]) -> Iterator[Chunk]:
+    def _chunks(self, tp: TP, reading: _Reading, records: Sequence[Record]) -> Iterator[Chunk]:
+        if reading.unbroken is not None:
+            records, hole = reading.unbroken.take(records)
+            if hole is not None:
+                self._ensure_consumer().seek(tp, hole)
         size = self.app.chunk_size
         for start in range(0, len(records), size):
             yield Chunk(tp.partition, reading.tenure, next(reading.numbers), records[start : start + size])
@@ -192,7 +199,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     async def read(self, tp: TP, offset: int, tenure: int) -> None:
         """Read on from the offset, for this tenure."""
         self._ensure_consumer().seek(tp, offset)
-        self._reading[tp] = _Reading(tenure)
+        self._reading[tp] = _Reading(tenure, offset, unbroken=self.app.unbroken)
 
     def wake(self) -> None:
         """Let a fetch that is waiting look again: a partition it passed over may be wanted now."""

@@ -163,9 +163,9 @@ async def make_scene(
     store = RedisStore(settings.redis, settings.app_id)
     async with contextlib.AsyncExitStack() as stack:
         follow = stack.enter_async_context
-        events = await follow(Topic.follow(settings.broker, topics.events, settings.partitions))
-        changes = await follow(Topic.follow(settings.broker, topics.changes, settings.partitions))
-        rejected = await follow(Topic.follow(settings.broker, topics.rejected, 1))
+        events = await follow(Topic.follow(settings.broker, topics.events, settings.partitions, unbroken=embedded))
+        changes = await follow(Topic.follow(settings.broker, topics.changes, settings.partitions, unbroken=embedded))
+        rejected = await follow(Topic.follow(settings.broker, topics.rejected, 1, unbroken=embedded))
         await store.start()
         stack.push_async_callback(store.close)
         crew = await stack.enter_async_context(Crew(environment(settings), settings.partitions, folder))

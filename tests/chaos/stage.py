@@ -85,6 +85,7 @@ async def make_stage(
     broker: Broker, redis: str, topic_prefix: str, app_id: str, partitions: int
 ) -> AsyncIterator[Stage]:
     """Make topics, store and logs; nobody has a partition yet."""
+    embedded = broker.kind == "embedded"
     settings = Settings(
         broker=broker.address,
         redis=redis,
@@ -93,16 +94,16 @@ async def make_stage(
         partitions=partitions,
         grace=0,
         clock_skew=0,
-        allow_create_time=broker.kind == "embedded",
+        allow_create_time=embedded,
     )
     await create_topics(settings)
     await _fill(settings)
     topics = Topics.named(settings)
     async with contextlib.AsyncExitStack() as stack:
         follow = stack.enter_async_context
-        events = await follow(Topic.follow(settings.broker, topics.events, partitions))
-        changes = await follow(Topic.follow(settings.broker, topics.changes, partitions))
-        rejected = await follow(Topic.follow(settings.broker, topics.rejected, 1))
+        events = await follow(Topic.follow(settings.broker, topics.events, partitions, unbroken=embedded))
+        changes = await follow(Topic.follow(settings.broker, topics.changes, partitions, unbroken=embedded))
+        rejected = await follow(Topic.follow(settings.broker, topics.rejected, 1, unbroken=embedded))
         store = RedisStore(redis, app_id)
         await store.start()
         stack.push_async_callback(store.close)

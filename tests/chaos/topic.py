@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.unbroken import Unbroken
 from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from aiokafka.structs import ConsumerRecord
 
@@ -25,17 +26,18 @@ ENOUGH_S = 0.5
 class Topic:
     """Partition → its records so far, in order. Control records of transactions leave gaps in the offsets."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, name: str, partitions: int) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, name: str, partitions: int, *, unbroken: bool) -> None:
         """Use `follow`."""
         self._consumer = consumer
+        self._unbroken = {partition: Unbroken(0) for partition in range(partitions)} if unbroken else None
         self._places = [TopicPartition(name, partition) for partition in range(partitions)]
         self.records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
         self.ends = dict.fromkeys(range(partitions), 0)
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def follow(cls, broker: str, name: str, partitions: int) -> AsyncIterator[Topic]:
-        """Stand at the beginning."""
+    async def follow(cls, broker: str, name: str, partitions: int, *, unbroken: bool) -> AsyncIterator[Topic]:
+        """Stand at the beginning. `unbroken` is for the embedded broker."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=broker,
             auto_offset_reset="earliest",
@@ -43,7 +45,7 @@ class Topic:
             max_partition_fetch_bytes=4 << 20,
         )
         async with consumer:
-            yield cls(consumer, name, partitions)
+            yield cls(consumer, name, partitions, unbroken=unbroken)
 
     @property
     def count(self) -> int:
@@ -69,8 +71,16 @@ class Topic:
     async def _some(self) -> bool:
         found = await self._consumer.getmany(*self._places, timeout_ms=QUIET_MS)
         for place, records in found.items():
-            self.records[place.partition] += records
+            self.records[place.partition] += self._without_hole(place, records)
         return bool(found)
+
+    def _without_hole(self, place: TopicPartition, records: Sequence[Record]) -> Sequence[Record]:
+        if self._unbroken is None:
+            return records
+        whole, hole = self._unbroken[place.partition].take(records)
+        if hole is not None:
+            self._consumer.seek(place, hole)
+        return whole
 
     async def _at_end(self) -> bool:
         """Note how far each partition is read, and say whether that is all."""

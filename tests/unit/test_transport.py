@@ -23,10 +23,11 @@ def test_no_active_partition_is_not_all_partitions() -> None:
 class Polls(ChunkThread):
     """A consumer thread whose polls are given."""
 
-    def __init__(self, chunk_size: int) -> None:
-        self.app: Any = SimpleNamespace(chunk_size=chunk_size)
+    def __init__(self, chunk_size: int, *, unbroken: bool = False) -> None:
+        self.app: Any = SimpleNamespace(chunk_size=chunk_size, unbroken=unbroken)
         self._reading = {}
-        self._consumer: Any = SimpleNamespace(seek=lambda *_: None)
+        self.sought: list[int] = []
+        self._consumer: Any = SimpleNamespace(seek=lambda _, offset: self.sought.append(offset))
 
 
 async def test_a_poll_becomes_numbered_chunks_of_the_tenure_that_reads() -> None:
@@ -54,3 +55,18 @@ async def test_an_empty_poll_is_no_chunk() -> None:
     await polls.read(place, 5, tenure=1)
     assert polls.chunks({place: []}) == {}
     assert polls.chunks({}) == {}
+
+
+async def test_what_a_poll_passed_over_is_read_again() -> None:
+    polls, place = Polls(10, unbroken=True), TP("t", 3)
+    await polls.read(place, 5, tenure=1)
+
+    def poll(*offsets: int) -> list[tuple[int, list[int]]]:
+        records: list[Any] = [SimpleNamespace(offset=offset) for offset in offsets]
+        chunks = polls.chunks({place: records})[place]
+        return [(chunk.number, [record.offset for record in chunk.records]) for chunk in chunks]
+
+    assert poll(5, 6, 8) == [(0, [5, 6])]
+    assert poll(8, 9) == []
+    assert poll(7, 8, 9) == [(1, [7, 8, 9])]
+    assert polls.sought == [5, 7, 7]
