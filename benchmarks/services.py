@@ -23,8 +23,14 @@ TOPICS = {"customer-events": PARTITIONS, "segment-changes": PARTITIONS, "custome
 _SEEN_S = 10.0
 
 
-class PatientKafka(ApacheKafka):
-    """Apache Kafka in which a new group waits for more members, as is usual, so that all of them begin at once."""
+class BenchedKafka(ApacheKafka):
+    """Apache Kafka as it is run, its bytecode compiled as well as can be."""
+
+    java_options = ApacheKafka.heap
+
+
+class PatientKafka(BenchedKafka):
+    """One in which a new group waits for more members, as is usual, so that all of them begin at once."""
 
     def settings(self) -> dict[str, str]:
         """Return what stands in `server.properties`."""
@@ -35,7 +41,7 @@ def make_broker(kind: BrokerKind, *, patient: bool = False) -> Broker:
     """Return a broker that is not started; entered as a context it runs. `patient`: see `PatientKafka`."""
     if kind == "embedded":
         return EmbeddedBroker()  # its groups wait anyway
-    return PatientKafka() if patient else ApacheKafka()
+    return PatientKafka() if patient else BenchedKafka()
 
 
 async def create_topics(broker: str, prefix: str) -> list[str]:
