@@ -104,8 +104,8 @@ class ApacheKafka(Child):
         lines = "".join(f"{key}={value}\n" for key, value in self.settings().items())
         properties = self.folder / "new.properties"
         properties.write_text(lines)
-        tool = [*_java(*self.java_options), "kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}", "-c", str(properties)]
-        _run([*tool, *self.format_options()], FORMAT_S)
+        tool = [*_java(*self.java_options), "kafka.tools.StorageTool", "format"]
+        _run([*tool, f"--cluster-id={self.cluster_id}", "-c", str(properties), *self.format_options()], FORMAT_S)
         properties.rename(self._properties)  # its being there says that the folder is formatted
 
 
