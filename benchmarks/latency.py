@@ -48,7 +48,6 @@ def main() -> None:
 async def _run(given: argparse.Namespace, console: Console) -> None:
     events, timers = Rounds(given.seconds), TimerRounds()
     async with open_site(given.broker) as site:
-        await events.warm(site)
         for number in range(1, given.rounds + 1):
             console.print(f"round {number} of {given.rounds}, load {os.getloadavg()[0]:.1f}", style="dim")
             if given.only != "timers":

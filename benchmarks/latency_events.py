@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 RATES = (1_000, 5_000)
 SHARE_OF_MOST = 0.7
-_WARM_S = 10.0
+_WARM_S = 25.0
+"""A JVM compiles for so long what a new kind of load has it do, on a quarter of the machine."""
+
 ONE_IN = 5
 """One event of so many makes a change."""
 
@@ -57,24 +59,23 @@ class Rounds:
         self.cases: dict[str, list[Case]] = defaultdict(list)
         self.most: list[float] = []
 
-    async def warm(self, site: Site) -> None:
-        """Let the broker compile what it runs: a JVM takes seconds until it is what it will be."""
-        async with site.nobody("warm.") as program:
-            await site.watch(
-                program, Steady("warm", int(_WARM_S * RATES[0]), RATES[0], 1), '"warm-', int(_WARM_S * RATES[0])
-            )
-
     async def add(self, site: Site, number: int, *, plain: bool) -> None:
-        """Run each program once, one after the other; `number` is the round's."""
+        """Run each program once, one after the other; `number` is the round's. In the first one each warms up."""
         async with site.nobody(f"floor-{number}.") as program:
+            if number == 1:
+                await _warm_up(site, program)
             for rate in RATES:
                 await self._measure(site, program, f"no program, {rate:,}/s", rate)
         if plain:
             async with site.plain(f"plain-{number}.") as program:
                 await site.warm(program)
+                if number == 1:
+                    await _warm_up(site, program)
                 await self._measure(site, program, f"plain Faust, {RATES[0]:,}/s", RATES[0])
         async with site.segue("w1.yaml", f"segue-{number}.") as program:
             await site.warm(program)
+            if number == 1:
+                await _warm_up(site, program)
             for rate in RATES:
                 await self._measure(site, program, f"segue, {rate:,}/s", rate)
             most = await _most(site, program)
@@ -86,6 +87,12 @@ class Rounds:
         load = Steady(run, int(rate * self._seconds), rate, ONE_IN)
         seen = await site.watch(program, load, f'"{run}-', -(-load.count // ONE_IN))
         self.cases[name].append(_case(rate, seen))
+
+
+async def _warm_up(site: Site, program: Program) -> None:
+    """Let the broker compile what this program has it do."""
+    load = Steady("warm", int(_WARM_S * RATES[0]), RATES[0], ONE_IN)
+    await site.watch(program, load, '"warm-', load.count // ONE_IN)
 
 
 def _case(rate: float, seen: Seen) -> Case:
