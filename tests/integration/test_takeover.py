@@ -111,8 +111,8 @@ async def test_another_number_of_partitions_is_refused(make: Make) -> None:
 
 @pytest.mark.kafka
 async def test_partitions_added_under_a_running_worker_end_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    def curious(*given: Any) -> ChunkApp:
-        made = chunk_app(*given)
+    def curious(*given: Any, **named: Any) -> ChunkApp:
+        made = chunk_app(*given, **named)
         made.conf.consumer_metadata_max_age_ms = 200
         return made
 
