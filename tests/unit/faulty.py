@@ -5,7 +5,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
+
+TRAILING_COMMA = (
+    "Illegal trailing comma before end of array (column 43)"
+    if sys.version_info >= (3, 13)
+    else "Expecting value (column 44)"
+)
+"""What Python says of one."""
 
 
 @dataclass(frozen=True)
@@ -557,7 +565,7 @@ FAULTY = [
     Faulty(
         "json trailing comma",
         '{"segments":[{"key":"a","when":{"all":[]}},]}',
-        ("1: is no JSON: Expecting value (column 44)",),
+        (f"1: is no JSON: {TRAILING_COMMA}",),
         json=True,
         code=True,
     ),

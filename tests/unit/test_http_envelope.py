@@ -27,7 +27,7 @@ def test_what_is_no_batch_is_said_to_be_none(body: bytes) -> None:
     assert (error.value.status, error.value.code, error.value.more) == (400, "no_batch", {"path": "batch"})
 
 
-@pytest.mark.parametrize("bad", [b'"\\ud83d"', b"[" * 5_000 + b"]" * 5_000, b"{'a':1}", b"[1 2]"])
+@pytest.mark.parametrize("bad", [b'"\\ud83d"', b"[" * 50_000 + b"]" * 50_000, b"{'a':1}", b"[1 2]"])
 def test_one_item_that_is_no_json_costs_itself_only(bad: bytes) -> None:
     body = b'{ "context": {"batch":[9]}, "batch" : [ {"t":"]},{[\\""} ,%s, {"b":[1,[2]]} ] , "sentAt":"x"}' % bad
     assert open_batch(body) is None
