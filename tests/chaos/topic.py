@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.consumers import stop_consumer
 from streams.unbroken import Unbroken
 from tests.patience import PATIENCE_S
 
@@ -44,8 +45,11 @@ class Topic:
             fetch_max_wait_ms=20,
             max_partition_fetch_bytes=4 << 20,
         )
-        async with consumer:
+        try:
+            await consumer.start()
             yield cls(consumer, name, partitions, unbroken=unbroken)
+        finally:
+            await stop_consumer(consumer)
 
     @property
     def count(self) -> int:
