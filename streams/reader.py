@@ -91,7 +91,7 @@ class TopicReader:
             max_partition_fetch_bytes=fetch_bytes,
         )
         self._places: list[TopicPartition] = []
-        self._unbroken: dict[int, Unbroken] | None = {} if settings.allow_create_time else None
+        self._unbroken: dict[int, Unbroken] | None = None
 
     async def __aenter__(self) -> Self:
         """Connect, and stand at the beginning; raises `ServiceError`, or `TopicError` where there is no such topic."""
@@ -101,6 +101,9 @@ class TopicReader:
                     await self._consumer.start()
             except (KafkaError, TimeoutError) as error:
                 raise await kept_out(self._settings, f"{self._topic}: cannot be read", error) from error
+            # only with that setting is there a broker without producer ids, whose fetches may leave holes
+            if self._settings.allow_create_time and not await has_producer_ids(self._settings):
+                self._unbroken = {}
             self._places = [TopicPartition(self._topic, partition) for partition in await self._partitions()]
             await self._to_begins()
         except BaseException:
@@ -173,21 +176,15 @@ class TopicReader:
             raise OutOfRange(self._topic, {place.partition: offset for place, offset in offsets.items()}) from error
         except KafkaError as error:
             raise self._failed(error) from error
-        if self._unbroken is None:
-            return [record for records in found.values() for record in records]
-        return [record for place, records in found.items() for record in await self._without_hole(place, records)]
+        return [record for place, records in found.items() for record in self._without_hole(place, records)]
 
-    async def _without_hole(self, place: TopicPartition, records: Sequence[Record]) -> Sequence[Record]:
+    def _without_hole(self, place: TopicPartition, records: Sequence[Record]) -> Sequence[Record]:
         """Return what stands before the first hole in an embedded broker's fetch; the rest is read again."""
         if self._unbroken is None:
             return records
         whole, hole = self._unbroken[place.partition].take(records)
-        if hole is None:
-            return whole
-        if await has_producer_ids(self._settings):  # Apache Kafka, whose holes are for good
-            self._unbroken = None
-            return records
-        self._consumer.seek(place, hole)
+        if hole is not None:
+            self._consumer.seek(place, hole)
         return whole
 
     async def follow(self) -> AsyncIterator[Sequence[Record]]:

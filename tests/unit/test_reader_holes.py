@@ -21,6 +21,15 @@ class Log:
         self.position = 0
         self._fetches = iter([[0, 1, 3], [2, 3, 4], [4]])
 
+    async def start(self) -> None:
+        pass
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        assert places == [PLACE]
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
     def seek(self, place: TopicPartition, offset: int) -> None:
         assert place == PLACE
         self.position = offset
@@ -37,7 +46,11 @@ async def test_a_hole(monkeypatch: pytest.MonkeyPatch, *, ids: bool, read: list[
         return ids
 
     monkeypatch.setattr("streams.reader.has_producer_ids", has_producer_ids)
+
+    async def stop_consumer(_: Log) -> None:
+        pass
+
     monkeypatch.setattr("streams.reader.AIOKafkaConsumer", Log)
-    reader = TopicReader(Settings(allow_create_time=True), "t", partitions=[0])
-    reader.seek(0, 0)
-    assert [[record.offset for record in await reader.some()] for _ in read] == read
+    monkeypatch.setattr("streams.reader.stop_consumer", stop_consumer)
+    async with TopicReader(Settings(allow_create_time=True), "t", partitions=[0]) as reader:
+        assert [[record.offset for record in await reader.some()] for _ in read] == read
