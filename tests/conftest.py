@@ -1,10 +1,12 @@
-"""What all tests share: the choice of the broker, and an environment without the developer's own settings."""
+"""What all tests share: the choice of the broker, an environment without the developer's own settings, no time limits."""
 
 from __future__ import annotations
 
 import os
 import signal
 from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     import pytest
@@ -26,6 +28,9 @@ def pytest_configure() -> None:
     # a shell's background job ignores Ctrl-C, and so would every program that a test starts
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # a busy machine is no reason to fail: hypothesis allows an example 200 ms, and the drawing of examples a second
+    settings.register_profile("segue", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("segue")
     # SEGUE_PROPERTY_* and SEGUE_CHAOS* are the tests' own, and are read when their modules are imported, which is later
     ours = ("SEGUE_PROPERTY_", "SEGUE_CHAOS")
     for name in [name for name in os.environ if name.startswith("SEGUE_") and not name.startswith(ours)]:
