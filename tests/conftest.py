@@ -1,4 +1,4 @@
-"""What all tests share: the choice of the broker, an environment without the developer's own settings, no time limits."""
+"""What all tests share: the choice of the broker, an environment without the developer's settings, no time limits."""
 
 from __future__ import annotations
 

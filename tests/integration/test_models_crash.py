@@ -14,7 +14,7 @@ from state.redis import RedisStore
 from streams import learning
 from streams.clocks import StreamClock
 from streams.samples import feature_names
-from tests.integration.pipeline import Pipeline, make_pipeline, track
+from tests.integration.pipeline import Pipeline, make_pipeline, track, until
 from tests.integration.school import days, distinct, newest, rules, samples, snapshots
 from tests.integration.worker_processes import WorkerProcess
 from tests.patience import PATIENCE_S
@@ -78,7 +78,10 @@ async def test_cancelled_anywhere(pipeline: Pipeline) -> None:
         training: Training = worker._training  # noqa: SLF001 - what is to crash
         written: list[int] = []
         for crash in range(CRASHES):
+            before = worker.counters.snapshots_written
             ends = await pipeline.send(days(1, first=crash))
+            if crash % 4 == 3:  # on a slow machine chance alone would stop each run before it comes to write
+                await until(lambda: worker.counters.snapshots_written > before)  # noqa: B023 - awaited at once
             await asyncio.sleep(source.uniform(0, 1))
             for _ in range(source.randrange(10)):
                 await asyncio.sleep(0)
@@ -88,7 +91,7 @@ async def test_cancelled_anywhere(pipeline: Pipeline) -> None:
             await worker.applied(ends)
         await assert_once(pipeline)
         assert worker.counters.samples_learned >= worker.counters.samples_released > 400
-        assert len(set(written)) > 3, "hardly a run came to write a snapshot before it was cancelled"
+        assert len(set(written)) > CRASHES // 4
 
 
 class Point:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.pipeline import make_pipeline, track
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Broker
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 async def test_a_worker_stops_although_the_broker_is_away(broker: Broker, topic_prefix: str, app_id: str) -> None:
     pipeline = await make_pipeline(broker, topic_prefix, app_id)
     try:
-        async with pipeline.worker() as worker:
+        async with asyncio.timeout(PATIENCE_S), pipeline.worker() as worker:
             await worker.applied(await pipeline.send([("c1", track("c1", 1))]))
             await broker.kill()
-            began = time.monotonic()
-        assert time.monotonic() - began < 15
     finally:
         await broker.restart()
 

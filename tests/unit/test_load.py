@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import jsonschema
@@ -161,9 +160,7 @@ class TestHostileFiles:
     def test_a_tree_of_aliases_is_refused_before_it_fills_the_memory(self) -> None:
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
         lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-        started = time.monotonic()
         assert problems("\n".join(lines))[0].endswith("has more than 1,000,000 parts once its aliases are followed")
-        assert time.monotonic() - started < 30
 
     def test_thousands_of_levels_are_one_clear_line(self) -> None:
         deep = '{"segments":' + "[" * 100_000 + "]" * 100_000 + "}"
