@@ -66,7 +66,7 @@ class Hold:
     async def _one_tenure(self) -> None:
         tenure = await Tenure.begin(self._parts, self.partition)
         try:
-            await self._consumer.read(self.partition, tenure.next_offset, tenure.number)
+            self._consumer.read(self.partition, tenure.next_offset, tenure.number)
             self.tenure = tenure
             await tenure.run()
         finally:

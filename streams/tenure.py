@@ -312,7 +312,8 @@ class Tenure:
         self._sweeper.moved(due.values())
         self._forced_due = (self._forced_due - batch.saved.keys()) | batch.dropped.keys()
         self._profiles.settle(batch.saved)
-        await asyncio.gather(self._publisher.publish(entries), parts.samples.send(samples), self._show(batch.views))
+        if entries or samples or views:  # three tasks, else for nothing
+            await asyncio.gather(self._publisher.publish(entries), parts.samples.send(samples), self._show(batch.views))
         parts.counters.samples_released += len(samples)
         self._trim, self._written = len(entries) + len(samples), views
 

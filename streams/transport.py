@@ -8,12 +8,14 @@ offset commits stay Faust's. What changes:
 - a partition is read only while a tenure holds it, from where that tenure begins (`ChunkConsumer.read`), not from the
   group's offset: Faust's own seeks are left out;
 - chunks carry the tenure that was reading when they were fetched, and a number;
+- the client runs in the worker's own event loop, not in a thread with one of its own: a thread would have to wait for
+  the interpreter's lock after each packet, and every poll for two wakes;
 - records are made small where the client takes a fetch apart (`streams.record`);
 - what the embedded broker's fetches pass over is read again (`streams.unbroken`);
 - an error of the client (an offset out of range above all) goes to the listener, and the worker ends.
 
-This module, `streams.upkeep` and `streams.fence` lean on the insides of Faust (0.15.3) and aiokafka (0.14.0), pinned;
-`tests/unit/test_internals.py` fails when they change.
+This module, `streams.upkeep` and `streams.fence` lean on the insides of Faust (0.15.3), its mode (0.7.1) and aiokafka
+(0.14.0), pinned; `tests/unit/test_internals.py` fails when they change.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
+from mode.threads import WorkerThread
+from mode.utils.futures import maybe_async
 
 import streams.bootstrap  # noqa: F401 - for each client
 from rules.errors import Fenced
@@ -39,7 +43,7 @@ from streams.unbroken import Unbroken
 from streams.upkeep import is_passing, look_after
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     import aiokafka
 
@@ -77,7 +81,7 @@ class Wanted:
 
 
 class _Reading:
-    """Who is reading a partition, in the consumer's thread."""
+    """Who is reading a partition."""
 
     def __init__(self, tenure: int, offset: int, *, unbroken: bool) -> None:
         self.tenure = tenure
@@ -94,10 +98,49 @@ class Fetched(OrderedDict[TP, Any]):
         super().__setitem__(tp, result)
 
 
-class ChunkThread(driver.AIOKafkaConsumerThread):
-    """aiokafka's consumer, in its own thread."""
+class _NoThread(WorkerThread):
+    """In place of the thread that Faust's consumer would have: a task of the loop that starts it."""
+
+    _serving: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._serving = asyncio.get_running_loop().create_task(self._serve())
+
+    def stop(self) -> None:
+        """Do nothing: `ended` waits, as nothing may in a loop's own thread."""
+
+    async def ended(self) -> None:
+        """Wait until all of it is over."""
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+
+    async def _serve(self) -> None:
+        try:
+            await self.service._serve()  # noqa: SLF001 - what the thread would run
+        except Exception as error:  # noqa: BLE001 - whoever starts or holds the service was told
+            log.debug("the consumer failed: %r", error)
+            self.service.set_shutdown()
+
+
+class ChunkClient(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer, as Faust's consumer holds it."""
 
     app: ChunkApp
+    _thread: _NoThread | None
+
+    async def stop(self) -> None:
+        """Stop the client, and wait until it has."""
+        await super().stop()
+        if self._thread is not None:
+            await self._thread.ended()
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call it: there is no thread in between."""
+        return await maybe_async(fun(*args, **kwargs))
+
+    async def _gather_remaining_tasks(self) -> None:
+        """End nothing: the loop's other tasks are the worker's."""
 
     def __post_init__(self) -> None:
         """Begin with no partition read."""
@@ -106,11 +149,11 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     @Service.task
     async def _look_after_consumer(self) -> None:
-        """See to it that the consumer's tasks live, and that the group is joined again; runs in the thread's loop."""
+        """See to it that the consumer's tasks live, and that the group is joined again."""
         while not self.should_stop:
             await asyncio.sleep(_LOOK_S)
             if self._consumer is not None and (error := look_after(self._consumer)) is not None:
-                self.parent_loop.call_soon_threadsafe(self.app.listener.failed, error)
+                self.app.listener.failed(error)
                 return
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
@@ -162,8 +205,8 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     async def on_thread_stop(self) -> None:
         """Stop the client, and where the broker is away, give up on it.
 
-        With a fetch under way aiokafka's `stop` then raises CancelledError, and without this the thread would be gone
-        before anybody is told.
+        With a fetch under way aiokafka's `stop` then raises CancelledError, and without this it would be over before
+        anybody is told.
         """
         try:
             async with asyncio.timeout(_STOP_S):
@@ -186,7 +229,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         return True
 
     def place(self, tp: TP) -> Place | None:
-        """Return where the reading of a partition stands; called from the worker's thread."""
+        """Return where the reading of a partition stands."""
         fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001 - the public ways wait for the broker
         subscription = None if fetcher is None else fetcher._subscriptions.subscription  # noqa: SLF001 - likewise
         if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
@@ -196,7 +239,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             return None
         return Place(state.position, state.lso)
 
-    async def read(self, tp: TP, offset: int, tenure: int) -> None:
+    def read(self, tp: TP, offset: int, tenure: int) -> None:
         """Read on from the offset, for this tenure."""
         self._ensure_consumer().seek(tp, offset)
         self._reading[tp] = _Reading(tenure, offset, unbroken=self.app.unbroken)
@@ -204,13 +247,9 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     def wake(self) -> None:
         """Let a fetch that is waiting look again: a partition it passed over may be wanted now."""
         if self._consumer is not None and self._consumer._fetcher is not None:  # noqa: SLF001
-            self.thread_loop.call_soon_threadsafe(_wake, self._consumer._fetcher)  # noqa: SLF001
-
-
-def _wake(fetcher: Any) -> None:
-    for waiter in list(fetcher._fetch_waiters):  # noqa: SLF001
-        if not waiter.done():
-            waiter.set_result(None)
+            for waiter in list(self._consumer._fetcher._fetch_waiters):  # noqa: SLF001
+                if not waiter.done():
+                    waiter.set_result(None)
 
 
 class _NoOffsets(dict[TP, int | None]):
@@ -227,7 +266,7 @@ class ChunkConsumer(driver.Consumer):
     """Faust's consumer, over chunks."""
 
     app: ChunkApp
-    _thread: ChunkThread
+    _thread: ChunkClient
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Begin with no partition held."""
@@ -237,14 +276,14 @@ class ChunkConsumer(driver.Consumer):
         self._done: dict[TP, int] = {}
         self._some_active = asyncio.Event()
 
-    def _new_consumer_thread(self) -> ChunkThread:
-        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> ChunkClient:
+        return ChunkClient(self, loop=self.loop, thread_loop=self.loop, Worker=_NoThread, beacon=self.beacon)
 
-    async def read(self, partition: int, offset: int, tenure: int) -> None:
+    def read(self, partition: int, offset: int, tenure: int) -> None:
         """Begin to read a partition for a tenure; raises `Fenced` where the group has given it to another worker."""
         tp = self._tp(partition)
         try:
-            await self._thread.call_thread(self._thread.read, tp, offset, tenure)
+            self._thread.read(tp, offset, tenure)
         except IllegalStateError as error:
             message = f"partition {partition} is not assigned to this worker any more"
             raise Fenced(message) from error

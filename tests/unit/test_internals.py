@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 
-from streams.transport import ChunkConsumer, ChunkThread
+from streams.transport import ChunkClient, ChunkConsumer
 
 LEANED_ON = {
     # streams/transport.py: where records become messages
@@ -41,6 +41,19 @@ LEANED_ON = {
     "aiokafka.consumer.consumer:AIOKafkaConsumer.seek": "a9430f1f3b9a",
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread.on_thread_stop": "8dfc004e258b",
     "aiokafka.consumer.consumer:AIOKafkaConsumer.stop": "bc5da9c98595",
+    # the client in the worker's own loop
+    "mode.threads:ServiceThread.__init__": "82979878990c",
+    "mode.threads:ServiceThread.start": "f11841038a03",
+    "mode.threads:ServiceThread.stop": "32d026539c36",
+    "mode.threads:ServiceThread.crash": "68a766aadc5f",
+    "mode.threads:ServiceThread.set_shutdown": "ada84bf0cade",
+    "mode.threads:ServiceThread._serve": "67809eae0957",
+    "mode.threads:ServiceThread._shutdown_thread": "d7377862e734",
+    "mode.threads:ServiceThread._gather_remaining_tasks": "6f65b92dd101",
+    "mode.threads:ServiceThread._start_thread": "a06373478446",
+    "mode.threads:QueueServiceThread.call_thread": "479edda75b54",
+    "mode.threads:WorkerThread": "e213e6b441f9",
+    "faust.transport.consumer:ThreadDelegateConsumer.threadsafe_partitions_revoked": "6c55d67e9eb0",
     # acknowledgements and commits
     "faust.transport.consumer:Consumer.ack": "5fcf41cf4515",
     "faust.transport.consumer:Consumer.force_commit": "cc094614d22c",
@@ -129,7 +142,7 @@ def source_hash(place: str) -> str:
 
 def test_the_versions_are_the_pinned_ones() -> None:
     assert (version("faust-streaming"), version("aiokafka"), version("uvicorn")) == ("0.15.3", "0.14.0", "0.54.0")
-    assert version("redis") == "8.1.0"
+    assert (version("mode-streaming"), version("redis")) == ("0.7.1", "8.1.0")
 
 
 @pytest.mark.parametrize("place", LEANED_ON)
@@ -137,7 +150,7 @@ def test_the_source_is_the_one_that_was_read(place: str) -> None:
     assert source_hash(place) == LEANED_ON[place]
 
 
-@pytest.mark.parametrize(("ours", "base"), [(ChunkConsumer, Consumer), (ChunkThread, AIOKafkaConsumerThread)])
+@pytest.mark.parametrize(("ours", "base"), [(ChunkConsumer, Consumer), (ChunkClient, AIOKafkaConsumerThread)])
 def test_what_is_overridden_is_there_and_takes_the_same(ours: type, base: type) -> None:
     own = {"__init__", "_chunks", "chunks", "_message", "_tp", "go_on", "hold_back", "place", "read", "release", "wake"}
     overridden = {name: method for name, method in vars(ours).items() if inspect.isfunction(method) and name not in own}

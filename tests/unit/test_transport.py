@@ -7,7 +7,7 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.transport import ChunkThread, Wanted
+from streams.transport import ChunkClient, Wanted
 
 
 def test_no_active_partition_is_not_all_partitions() -> None:
@@ -20,8 +20,8 @@ def test_no_active_partition_is_not_all_partitions() -> None:
     assert TP("t", 0) in wanted
 
 
-class Polls(ChunkThread):
-    """A consumer thread whose polls are given."""
+class Polls(ChunkClient):
+    """A client whose polls are given."""
 
     def __init__(self, chunk_size: int, *, unbroken: bool = False) -> None:
         self.app: Any = SimpleNamespace(chunk_size=chunk_size, unbroken=unbroken)
@@ -30,10 +30,10 @@ class Polls(ChunkThread):
         self._consumer: Any = SimpleNamespace(seek=lambda _, offset: self.sought.append(offset))
 
 
-async def test_a_poll_becomes_numbered_chunks_of_the_tenure_that_reads() -> None:
+def test_a_poll_becomes_numbered_chunks_of_the_tenure_that_reads() -> None:
     polls, place = Polls(2), TP("t", 3)
     records: list[Any] = [SimpleNamespace(offset=offset) for offset in (5, 6, 9)]
-    await polls.read(place, 5, tenure=7)
+    polls.read(place, 5, tenure=7)
     chunks = polls.chunks({place: records, TP("t", 4): records})
     assert set(chunks) == {place}
     assert [(chunk.partition, chunk.tenure, chunk.number) for chunk in chunks[place]] == [(3, 7, 0), (3, 7, 1)]
@@ -41,25 +41,25 @@ async def test_a_poll_becomes_numbered_chunks_of_the_tenure_that_reads() -> None
     assert [chunk.number for chunk in polls.chunks({place: records})[place]] == [2, 3]
 
 
-async def test_another_tenure_begins_to_count_anew() -> None:
+def test_another_tenure_begins_to_count_anew() -> None:
     polls, place = Polls(10), TP("t", 3)
     records: list[Any] = [SimpleNamespace(offset=5)]
     for tenure in (1, 2):
-        await polls.read(place, 5, tenure=tenure)
+        polls.read(place, 5, tenure=tenure)
         [chunk] = polls.chunks({place: records})[place]
         assert (chunk.tenure, chunk.number) == (tenure, 0)
 
 
-async def test_an_empty_poll_is_no_chunk() -> None:
+def test_an_empty_poll_is_no_chunk() -> None:
     polls, place = Polls(10), TP("t", 3)
-    await polls.read(place, 5, tenure=1)
+    polls.read(place, 5, tenure=1)
     assert polls.chunks({place: []}) == {}
     assert polls.chunks({}) == {}
 
 
-async def test_what_a_poll_passed_over_is_read_again() -> None:
+def test_what_a_poll_passed_over_is_read_again() -> None:
     polls, place = Polls(10, unbroken=True), TP("t", 3)
-    await polls.read(place, 5, tenure=1)
+    polls.read(place, 5, tenure=1)
 
     def poll(*offsets: int) -> list[tuple[int, list[int]]]:
         records: list[Any] = [SimpleNamespace(offset=offset) for offset in offsets]
