@@ -43,9 +43,16 @@ class Counting:
 
     def __init__(self, compiled: CompiledRuleset) -> None:
         """Make a plan for each name that the ruleset knows, and one for all others."""
-        names = {name for spec in compiled.specs for selector in selectors(spec) for name in selector.names}
-        self._plans: dict[str, Plan] = {name: _plan(compiled, name) for name in names}
-        self._others: Plan = self._plans.get(ANY_EVENT) or _plan(compiled, ANY_EVENT)
+        slots: dict[str, set[int]] = {ANY_EVENT: set()}
+        for slot, spec in enumerate(compiled.specs):
+            for selector in selectors(spec):
+                for name in selector.names:
+                    slots.setdefault(name, set()).add(slot)
+        everywhere = slots[ANY_EVENT]
+        self._plans: dict[str, Plan] = {
+            name: _plan(compiled, name, sorted(own | everywhere)) for name, own in slots.items()
+        }
+        self._others: Plan = self._plans[ANY_EVENT]
 
     def count(self, slots: list[Any], event: Event, now: int) -> int:
         """Count an event, evaluated at instant `now` (ms); return the units whose truth it may have changed."""
@@ -67,12 +74,11 @@ class Counting:
         return units
 
 
-def _plan(compiled: CompiledRuleset, name: str) -> Plan:
+def _plan(compiled: CompiledRuleset, name: str, slots: list[int]) -> Plan:
+    """Return the plan of a name, which the features of these slots count."""
     plan = Plan()
-    for slot, (spec, feature) in enumerate(zip(compiled.specs, compiled.features, strict=True)):
-        wanted, readers = selectors(spec), compiled.readers[slot]
-        if not any(_may_match(selector, name) for selector in wanted):
-            continue
+    for slot in slots:
+        feature, wanted, readers = compiled.features[slot], selectors(compiled.specs[slot]), compiled.readers[slot]
         one = Counted(slot, feature, readers, compiled.full_readers[slot])
         if isinstance(feature, Sequence):
             one.begins = _may_match(wanted[0], name)

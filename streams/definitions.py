@@ -36,6 +36,7 @@ class Definitions:
         self._settings = settings
         self.active = active
         self.changed: set[Callable[[], None]] = set()
+        self._lock = asyncio.Lock()
 
     @classmethod
     async def begin(cls, store: Store, settings: Settings, ruleset: Ruleset) -> Definitions:
@@ -51,10 +52,13 @@ class Definitions:
 
     async def refresh(self) -> None:
         """Look again; raises as `begin`."""
-        stored = await self._store.active_ruleset()
-        if stored is None or stored.number <= self.active.number:
-            return
-        self.active = Active(stored.number, _engine(read_active(stored), self._settings))
+        async with self._lock:
+            stored = await self._store.active_ruleset()
+            if stored is None or stored.number <= self.active.number:
+                return
+            # a large one takes seconds, in which the loop's heartbeats and other partitions go on
+            engine = await asyncio.to_thread(lambda: _engine(read_active(stored), self._settings))
+            self.active = Active(stored.number, engine)
         log.info("ruleset %s (number %d) is active now", stored.version, stored.number)
         for tell in tuple(self.changed):
             tell()
