@@ -83,12 +83,14 @@ class Pipeline:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.broker, auto_offset_reset="earliest", fetch_max_wait_ms=20
         )
-        async with consumer:
-            count = 1 if topic == self.topics.rejected else self.settings.partitions
-            consumer.assign([TopicPartition(topic, partition) for partition in range(count)])
+        count = 1 if topic == self.topics.rejected else self.settings.partitions
+        places = [TopicPartition(topic, partition) for partition in range(count)]
+        async with asyncio.timeout(PATIENCE_S), consumer:
+            consumer.assign(places)
             records: list[ConsumerRecord[Any, Any]] = []
             until = time.monotonic() + quiet_s
-            while time.monotonic() < until:
+            # quiet, and through: a broker that is slow, or just came back, says nothing for a while either
+            while time.monotonic() < until or not all([await _at_end(consumer, place) for place in places]):
                 for found in (await consumer.getmany(timeout_ms=100)).values():
                     records += found
                     until = time.monotonic() + quiet_s
@@ -124,6 +126,12 @@ async def make_pipeline(
     )
     await create_topics(settings)
     return Pipeline(settings, **parts)
+
+
+async def _at_end(consumer: AIOKafkaConsumer, place: TopicPartition) -> bool:
+    """Whether a fetch has said where the partition ends, and all before is read."""
+    end = consumer.highwater(place)
+    return end is not None and await consumer.position(place) >= end
 
 
 async def until(met: Callable[[], bool]) -> None:
