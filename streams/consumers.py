@@ -1,4 +1,4 @@
-"""How a consumer beside Faust's is stopped, whatever became of its connections.
+"""How a consumer is stopped, whatever became of its connections.
 
 aiokafka's own `stop` cancels the fetches that are under way and awaits them. One that was waiting to try again, after a
 connection broke, ends with `CancelledError`, and that comes out of `stop` as if its caller had been cancelled: a worker
@@ -15,6 +15,8 @@ from streams.tasks import end
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
+_TASKS = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stop it: its tasks have ended and its connections are closed afterwards. Raises `KafkaError`."""
@@ -23,8 +25,16 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
         await asyncio.wait([stopping])
     finally:
         await end(stopping)
-        if consumer._fetcher is not None:  # noqa: SLF001 - what `stop` left when it was interrupted
-            await end(*consumer._fetcher._pending_tasks)  # noqa: SLF001 - likewise
-        await consumer._client.close()  # noqa: SLF001 - likewise
+        await let_go(consumer)
     if not stopping.cancelled():
         stopping.result()
+
+
+async def let_go(consumer: AIOKafkaConsumer) -> None:
+    """End the tasks that a `stop` left which was interrupted, or did nothing: they would go on, and connect again."""
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001 - there is no public way
+    tasks = [getattr(coordinator, name, None) for name in _TASKS]  # of one kind or the other
+    if fetcher is not None:
+        tasks += [fetcher._fetch_task, *fetcher._pending_tasks]  # noqa: SLF001 - likewise
+    await end(*tasks)
+    await consumer._client.close()  # noqa: SLF001 - likewise

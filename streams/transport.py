@@ -38,6 +38,7 @@ from mode.utils.futures import maybe_async
 import streams.bootstrap  # noqa: F401 - for each client
 from rules.errors import Fenced
 from streams.chunk import Chunk
+from streams.consumers import let_go
 from streams.record import small_record
 from streams.unbroken import Unbroken
 from streams.upkeep import is_passing, look_after
@@ -118,8 +119,9 @@ class _NoThread(WorkerThread):
     async def _serve(self) -> None:
         try:
             await self.service._serve()  # noqa: SLF001 - what the thread would run
-        except Exception as error:  # noqa: BLE001 - whoever starts or holds the service was told
-            log.debug("the consumer failed: %r", error)
+        except Exception:
+            if not self.service.crashed:  # else whoever starts or holds it was told
+                log.exception("the consumer did not end cleanly")
             self.service.set_shutdown()
 
 
@@ -132,7 +134,7 @@ class ChunkClient(driver.AIOKafkaConsumerThread):
     async def stop(self) -> None:
         """Stop the client, and wait until it has."""
         await super().stop()
-        if self._thread is not None:
+        if self._thread is not None and self.should_stop:
             await self._thread.ended()
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -213,8 +215,8 @@ class ChunkClient(driver.AIOKafkaConsumerThread):
                 await super().on_thread_stop()
         except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
             log.info("the consumer did not stop cleanly: %r", error)
-        if self._consumer is not None:  # what `stop` did not come to, or was connected meanwhile
-            await self._consumer._client.close()  # noqa: SLF001 - there is no public way
+        if self._consumer is not None:
+            await let_go(self._consumer)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit the group's offsets; where that fails, say so and go on: the store has the offsets that count."""

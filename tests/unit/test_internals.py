@@ -124,6 +124,8 @@ LEANED_ON = {
     "redis.asyncio.connection:ConnectionPool.make_connection": "d6f95077e241",
     # streams/consumers.py: how a consumer is stopped
     "aiokafka.consumer.fetcher:Fetcher.close": "1cd24bc1c442",
+    "aiokafka.consumer.group_coordinator:GroupCoordinator.close": "f30d83108945",
+    "aiokafka.consumer.group_coordinator:NoGroupCoordinator.close": "3d97a58a3e56",
     # streams/producers.py: giving up
     "aiokafka.producer.producer:AIOKafkaProducer.stop": "43ef97147111",
     "aiokafka.producer.sender:Sender.close": "f60b3d023d25",
