@@ -83,7 +83,7 @@ class Pipeline:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.broker, auto_offset_reset="earliest", fetch_max_wait_ms=20
         )
-        count = 1 if topic == self.topics.rejected else self.settings.partitions
+        count = self.settings.partitions if topic in (self.topics.events, self.topics.changes) else 1
         places = [TopicPartition(topic, partition) for partition in range(count)]
         async with asyncio.timeout(PATIENCE_S), consumer:
             consumer.assign(places)
