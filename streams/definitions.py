@@ -52,9 +52,11 @@ class Definitions:
 
     async def refresh(self) -> None:
         """Look again; raises as `begin`."""
+        stored = await self._store.active_ruleset()
+        if stored is None or stored.number <= self.active.number:
+            return
         async with self._lock:
-            stored = await self._store.active_ruleset()
-            if stored is None or stored.number <= self.active.number:
+            if stored.number <= self.active.number:  # another look made it ready meanwhile
                 return
             # a large one takes seconds, in which the loop's heartbeats and other partitions go on
             engine = await asyncio.to_thread(lambda: _engine(read_active(stored), self._settings))
